@@ -148,7 +148,11 @@ def _identical(file: PublishedFile) -> Iterator[str]:
 
 def _run_together(file: PublishedFile) -> Iterator[str]:
     for key, (name, texts) in enumerate(file.sentences.items()):
-        if re.search(r"[a-z][A-Z]", name):
+        # `SkyDiving` has two capitals and is one English word, as its readable name shows.
+        if (
+            re.search(r"[a-z][A-Z]", name)
+            and name.lower() not in file.classes.by_name[name].readable
+        ):
             yield from (str(key) for text in texts if name.lower() in text.lower())
 
 

@@ -48,7 +48,8 @@ def build(config: Config) -> Outcome:
     Raises:
         UserError: Something the user can change; all replies so far are stored.
     """
-    classes = pick_classes(config)
+    listed = listed_classes(config)
+    classes = pick_classes(config, listed)
     model = identify(config)
     asker = Asker(load_prompts(config.prompts), sampling(config, model))
     slots = [Slot(action=each, kind=kind) for each in classes.classes for kind in KINDS]
@@ -72,26 +73,29 @@ def build(config: Config) -> Outcome:
             config.out or home / "sets" / classes.dataset,
             descriptions(slots, asker),
             rejections(slots, asker),
-            manifest(config, classes, asker, slots, asking),
+            manifest(config, listed, asker, slots, asking),
             config.version,
         )
         return outcome
 
 
-def pick_classes(config: Config) -> ClassList:
-    """Return the classes to describe."""
+def listed_classes(config: Config) -> ClassList:
+    """Return the whole class list of the dataset."""
     if config.classes is not None:
-        classes = read_classes(config.classes, config.dataset)
-    else:
-        classes = load_classes(config.dataset or "")
+        return read_classes(config.classes, config.dataset)
+    return load_classes(config.dataset or "")
+
+
+def pick_classes(config: Config, listed: ClassList) -> ClassList:
+    """Return the classes to describe: all, one of the public subsets, or those named."""
     if config.subset is None:
-        return classes
-    if ";" not in config.subset and config.subset in classes.subsets:
-        return subset(classes, config.subset)
+        return listed
+    if ";" not in config.subset and config.subset in listed.subsets:
+        return subset(listed, config.subset)
     names = [name.strip() for name in config.subset.split(";") if name.strip()]
-    chosen = {classes.find(name).name for name in names}
-    kept = tuple(each for each in classes.classes if each.name in chosen)
-    return ClassList(dataset=classes.dataset, classes=kept, subsets=classes.subsets)
+    chosen = {listed.find(name).name for name in names}
+    kept = tuple(each for each in listed.classes if each.name in chosen)
+    return ClassList(dataset=listed.dataset, classes=kept, subsets=listed.subsets)
 
 
 def sampling(config: Config, model: ModelIdentity) -> Sampling:

@@ -105,7 +105,7 @@ def _read(path: Path) -> Iterator[tuple[str, Entry | ValueError]]:
 
 def _explain(store: ReplyStore, config: CacheConfig) -> int:
     from describe.backend import identify
-    from describe.build import pick_classes, sampling
+    from describe.build import listed_classes, pick_classes, sampling
     from describe.config import Config
     from describe.estimate import Nearest
     from describe.prompts import Asker, load_prompts
@@ -120,7 +120,7 @@ def _explain(store: ReplyStore, config: CacheConfig) -> int:
     )
     nearest = Nearest(store)
     asker = Asker(load_prompts(config.prompts), sampling(run_config, identify(run_config)))
-    for action in pick_classes(run_config).classes:
+    for action in pick_classes(run_config, listed_classes(run_config)).classes:
         for kind in KINDS:
             ask = asker.ask(action, kind, 0)
             if ask.key in store:

@@ -141,11 +141,16 @@ def _size(num_rows: int) -> str:
 
 def _opening(newest: CardVersion) -> str:
     dataset = escape(newest.manifest["dataset"])
+    origin = (
+        "They were published elsewhere (see below) and are joined to their classes by name."
+        if newest.manifest.get("source")
+        else "A language model wrote them and rules sorted them. One row is one sentence and leads "
+        "back to the request that gave it."
+    )
     return (
         f"# Descriptions of the actions of {dataset}\n\n"
         f"Sentences that say what each action of {dataset} looks like (spatial) and how it goes "
-        "on, step by step (temporal), for tying text to video. A language model wrote them and "
-        "rules sorted them. One row is one sentence and leads back to the request that gave it."
+        f"on, step by step (temporal), for tying text to video. {origin}"
     )
 
 

@@ -65,13 +65,19 @@ def read_entries(path: Path) -> list[ClassEntry]:
     return entries
 
 
-def _entry(path: Path, place: str, name: object, **given: Any) -> ClassEntry:
-    """Clean one name, and refuse what no later file could hold."""
+def _entry(path: Path, place: str, name: object, readable: object = "", **given: Any) -> ClassEntry:
+    """Clean the names, and refuse what no later file could hold."""
+    clean = _clean_name(path, place, name)
+    if not clean:
+        raise UserError(f"{path}, {place}: the name is empty")
+    plain = _clean_name(path, place, readable)
+    return ClassEntry(place=place, name=clean, readable=plain, **given)
+
+
+def _clean_name(path: Path, place: str, name: object) -> str:
     if not isinstance(name, str):
         raise UserError(f"{path}, {place}: {name!r} is not a name; names are text")
     clean = " ".join(unicodedata.normalize("NFC", name).split())
-    if not clean:
-        raise UserError(f"{path}, {place}: the name is empty")
     if len(clean) > MAX_NAME_LENGTH:
         raise UserError(
             f"{path}, {place}: the name has {len(clean)} characters; at most {MAX_NAME_LENGTH}"
@@ -79,7 +85,7 @@ def _entry(path: Path, place: str, name: object, **given: Any) -> ClassEntry:
     for c in clean:
         if c == "\ufffd" or (unicodedata.category(c)[0] == "C" and c not in JOINERS):
             raise UserError(f"{path}, {place}: the name holds the character U+{ord(c):04X}")
-    return ClassEntry(place=place, name=clean, **given)
+    return clean
 
 
 def _unquoted(line: str) -> str:
@@ -164,7 +170,7 @@ class _Columns:
             f"line {line}",
             cells[self.name],
             label=None if self.label is None else cells[self.label],
-            readable="" if self.readable is None else " ".join(cells[self.readable].split()),
+            readable="" if self.readable is None else cells[self.readable],
             places={
                 name: _number(path, f"line {line}", cells[column])
                 for name, column in self.subsets.items()
@@ -236,11 +242,13 @@ def _object_entry(path: Path, place: str, given: Mapping[str, object]) -> ClassE
     if not names:
         raise UserError(f"{path}, {place}: no 'name' among {', '.join(given)}")
     labels = [column for column in ID_COLUMNS if column in given and column != names[0]]
-    readable = next((given[c] for c in READABLE_COLUMNS if c in given), "")
-    if not isinstance(readable, str):
-        raise UserError(f"{path}, {place}: the readable name {readable!r} is not text")
-    label = given[labels[0]] if labels else None
-    return _entry(path, place, given[names[0]], label=label, readable=" ".join(readable.split()))
+    return _entry(
+        path,
+        place,
+        given[names[0]],
+        readable=next((given[column] for column in READABLE_COLUMNS if column in given), ""),
+        label=given[labels[0]] if labels else None,
+    )
 
 
 def _number(path: Path, place: str, value: object) -> int:

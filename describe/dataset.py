@@ -87,6 +87,8 @@ def write_version(
 ) -> WrittenVersion:
     """Write a version of the set in `root`, or find the one that holds the same rows.
 
+    What is found stays as it is, manifest and all: the rows are the version.
+
     Args:
         root: Folder of the set, made when missing.
         kept: The descriptions, in any order.

@@ -5,20 +5,21 @@ import unicodedata
 
 _LONGEST_WORD = 40  # characters; a longer one would break every table it stands in
 _LONGEST_TEXT = 300
-_HARMLESS = set(" ,.'-")
+_HARMLESS = set(" ,.'-()\"!?%+=/;{}")
 _INVISIBLE = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
 
 
 def escape(text: str) -> str:
     r"""Return `text` for a Markdown table cell: one line, no markup, nothing invisible, not long.
 
-    ASCII punctuation becomes character references, which Markdown never reads as structure;
-    control, format and zero-width characters are spelt out as \uXXXX.
+    What Markdown may read as structure becomes character references, which it never does; control,
+    format and zero-width characters are spelt out as \uXXXX.
     """
     words = [_shortened(word, _LONGEST_WORD) for word in re.split(r"[ \t\r\n]+", text)]
     short = _shortened(" ".join(words), _LONGEST_TEXT)
     escaped = "".join(_escape_character(character) for character in short)
-    return re.sub(r"(?i)\bwww\.", "www&#46;", escaped)
+    escaped = re.sub(r"(?i)\bwww\.", "www&#46;", escaped)
+    return re.sub(r"(?<=[A-Za-z0-9])&#95;(?=[A-Za-z0-9])", "_", escaped)  # no emphasis in a word
 
 
 def fenced(text: str, language: str = "") -> str:

@@ -108,7 +108,7 @@ class _Reader:
             if self._peek() == ":":
                 self.position += 1
                 pairs.append((key or "", self.value(depth + 1)))
-            else:  # a set: {"a sentence", "another"}
+            elif self._peek():  # a set: {"a sentence", "another"}
                 self.repairs.append("missing_key")
                 pairs.append(("", key))
         return pairs

@@ -59,15 +59,16 @@ def _row(slot: Slot, step: int, candidate: Candidate, asker: Asker) -> dict[str,
 
 
 def manifest(
-    config: Config, classes: ClassList, asker: Asker, slots: Sequence[Slot], asking: Asking
+    config: Config, listed: ClassList, asker: Asker, slots: Sequence[Slot], asking: Asking
 ) -> dict[str, Any]:
     """Return what made the rows, and nothing of how the run went: same replies, same bytes."""
     sampling = asker.sampling
-    names = [(each.class_id, each.name, each.readable) for each in classes.classes]
+    names = [(each.class_id, each.name, each.readable) for each in listed.classes]
     return {
-        "dataset": classes.dataset,
+        "dataset": listed.dataset,
         "classes": {
-            "number": len(names),
+            "count": len({slot.action.class_id for slot in slots}),
+            "total": len(names),
             "subset": config.subset or "",
             "sha256": hashlib.sha256(canonical_json(names).encode()).hexdigest(),
         },

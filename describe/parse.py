@@ -21,15 +21,12 @@ _THINKING = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|\Z)", re.DOTALL |
 _FENCE = re.compile(r"```[ \t]*[\w+-]*[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL)
 _BULLET = re.compile(r"^\s*(?:[-*•‣▪–]|\(?\d{1,2}[.):]|#{1,6})\s+")
 _NUMBERING = re.compile(
-    r"^(?:(?:\d{1,2}|[ivx]{1,4}|[a-h])[.):]\s+|\(\d{1,2}\)\s*"
+    r"^(?:\d{1,2}[.):]\s+|(?:[ivx]{1,4}|[a-h])\)\s+|\(\d{1,2}\)\s*"
     r"|(?:step|sentence|description)\s*#?\d{1,2}\s*[.):–-]\s*|[-*•‣▪–]\s+)",
     re.IGNORECASE,
 )
 _LEAD_IN = re.compile(
-    r"^(?:sure|certainly|of course|absolutely|okay|ok|here(?:'s| is| are)|below (?:is|are)"
-    r"|the following (?:is|are)|these are|(?:the )?(?:\w+ )?(?:sentences|descriptions|steps))\b"
-    r"[^\"\[{]*:\s*$|^(?:sure|certainly|of course|absolutely)[,!.][^\"\[{]{0,80}[.!]?\s*$",
-    re.IGNORECASE,
+    r"^(?:sure|certainly|of course|absolutely)[,!.][^\"\[{]{0,80}[.!]?\s*$|:\s*$", re.IGNORECASE
 )
 _LEAD_IN_START = re.compile(
     r"^(?:sure|certainly|of course|absolutely)?[,!.]?\s*"
@@ -175,7 +172,7 @@ def _chosen_keys(pairs: Pairs) -> set[str]:
 
 def _from_lines(text: str, repairs: list[str]) -> list[str]:
     """Read plain text: the lines of a numbered or bulleted list, else all lines."""
-    if not text or re.fullmatch(r"[\s\[\]{}\",:.\d-]*", text):
+    if not text or re.fullmatch(r"[\s\[\]{}\",:.\d-]*|null|None", text):
         return []
     repairs.append("plain_text")
     lines = [line for line in text.splitlines() if line.strip()]
@@ -192,7 +189,7 @@ def _clean(items: Iterable[str], repairs: list[str]) -> Iterator[str]:
         repairs.extend(done)
         if not text:
             repairs.append("empty")
-        elif _LEAD_IN.match(text):
+        elif _LEAD_IN.search(text):
             repairs.append("lead_in")
         else:
             yield text

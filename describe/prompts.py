@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 # A prompt longer than this is a mistake in a template, not a prompt.
 MAX_PROMPT_CHARS = 20_000
+
+# A line of its own that begins a message of the chat.
+_TURN = re.compile(r"^=== (system|user|assistant) ===$\n?", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,9 +119,11 @@ def conforms(text: str, num_sentences: int) -> bool:
 
 
 class PromptSet:
-    """A folder with `spatial.jinja` and `temporal.jinja`, and perhaps `system.jinja`.
+    """A folder with `spatial.jinja` and `temporal.jinja`, and files that these include.
 
-    Templates see `class_name` (readable), `n` (sentences asked for), `kind` and `confusable` (the
+    A line `=== system ===`, `=== user ===` or `=== assistant ===` begins a message, so that examples
+    can be turns of a chat, which a small model follows far better; without such a line the whole
+    is one user message. Templates see `class_name` (readable), `n` (sentences asked for), `kind` and `confusable` (the
     readable name of a class this one was mixed up with, else empty).
 
     Args:
@@ -219,12 +225,18 @@ class PromptSet:
             "kind": kind,
             "confusable": confusable,
         }
-        messages = []
-        if "system.jinja" in self.sources:
-            system = self.render("system.jinja", variables)
-            messages.append({"role": "system", "content": system})
-        user = self.render(f"{kind}.jinja", variables)
-        return [*messages, {"role": "user", "content": user}]
+        return _turns(self.render(f"{kind}.jinja", variables))
+
+
+def _turns(text: str) -> list[dict[str, str]]:
+    """Split a rendered prompt at its `=== role ===` lines; without any it is one user message."""
+    parts = _TURN.split(f"=== user ===\n{text}" if not _TURN.match(text) else text)
+    roles, contents = parts[1::2], parts[2::2]
+    return [
+        {"role": role, "content": content.strip()}
+        for role, content in zip(roles, contents, strict=True)
+        if content.strip()
+    ]
 
 
 def _what(error: BaseException) -> str:

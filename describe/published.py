@@ -137,22 +137,17 @@ def write_publication(
         UserError: Two files disagree, or the version exists and holds other rows.
     """
     lists = publication.lists()
-    judged = list(_judged(publication, lists, config))
-    rejects = [filtered and verdict.rule is not None for _, verdict, _ in judged]
-    kept = [
-        Description(**_row(sentence, verdict, step, publication))
-        for (sentence, verdict, step), reject in zip(judged, rejects, strict=True)
-        if not reject
-    ]
-    rejected = [
-        Rejected(
-            **_row(sentence, verdict, step, publication),
-            rule=str(verdict.rule),
-            detail=verdict.detail,
-        )
-        for (sentence, verdict, step), reject in zip(judged, rejects, strict=True)
-        if reject
-    ]
+    kept: list[Description] = []
+    rejected: list[Rejected] = []
+    places: Counter[tuple[str, Kind]] = Counter()  # steps are numbered anew where some are missing
+    for sentence, verdict, step in _judged(publication, lists, config):
+        if filtered and verdict.rule is not None:
+            row = _row(sentence, verdict, step, publication)
+            rejected.append(Rejected(**row, rule=verdict.rule, detail=verdict.detail))
+            continue
+        slot = sentence.class_name, sentence.kind
+        kept.append(Description(**_row(sentence, verdict, places[slot], publication)))
+        places[slot] += 1
     name = publication.name + ("_filtered" if filtered else "")
     manifest = _manifest(publication, lists, kept, config, filtered=filtered)
     return write_version(root, kept, rejected, manifest, name)
@@ -215,7 +210,8 @@ def _manifest(
     return {
         "dataset": origin.dataset,
         "classes": {
-            "number": len({name for name, _ in lists}),
+            "count": len({name for name, _ in lists}),
+            "total": len(names),
             "subset": publication.part,
             "sha256": hashlib.sha256(canonical_json(names).encode()).hexdigest(),
         },

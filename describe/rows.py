@@ -78,6 +78,9 @@ class Rejected(Description):
 Row = TypeVar("Row", bound=Description)
 
 
+_COLUMNS = {kind: [field.name for field in fields(kind)] for kind in (Description, Rejected)}
+
+
 def schema(row_type: type[Description]) -> Any:
     """Return the arrow schema of `row_type`: one column a field, none of them nullable."""
     import pyarrow as pa
@@ -121,7 +124,7 @@ def from_parquet(data: bytes, row_type: type[Row]) -> tuple[Row, ...]:
     import pyarrow.parquet as pq
 
     table = pq.read_table(pa.BufferReader(data))  # ArrowInvalid is a ValueError
-    names = [field.name for field in fields(row_type)]
+    names = _COLUMNS[row_type]
     if table.column_names != names:
         raise ValueError(f"has the columns {', '.join(table.column_names)}")
     columns = (
@@ -143,7 +146,7 @@ def arrow_bytes(data: bytes) -> int:
 
 def to_json(row: Description) -> dict[str, Any]:
     """Return a row as JSON data, its columns in order."""
-    return {field.name: getattr(row, field.name) for field in fields(row)}
+    return {name: getattr(row, name) for name in _COLUMNS[type(row)]}
 
 
 def row_bytes(row: Description) -> int:
@@ -165,10 +168,7 @@ def in_order(rows: Iterable[Row]) -> list[Row]:
     """Return `rows` by class, kind and step, so that the order of replies leaves no trace."""
     return sorted(
         rows,
-        key=lambda row: (
-            *(row.class_id, row.kind, row.step, row.sample),
-            *(row.request_key, row.text),
-        ),
+        key=lambda row: (row.class_id, row.kind, row.step, row.sample, row.request_key, row.text),
     )
 
 
@@ -182,7 +182,9 @@ def fitted(row: Row) -> Row:
         UserError: A kept row is too long, or a rejected one is without its sentence.
     """
     if isinstance(row, Rejected):
-        row = replace(row, text=_valid(row.text), detail=_valid(row.detail)[:_MAX_DETAIL])
+        text, detail = _valid(row.text), _valid(row.detail)[:_MAX_DETAIL]
+        if (text, detail) != (row.text, row.detail):
+            row = replace(row, text=text, detail=detail)
     if row_bytes(row) <= MAX_ROW_BYTES:
         return row
     lengths = range(len(row.text) + 1 if isinstance(row, Rejected) else 0)

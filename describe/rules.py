@@ -34,54 +34,44 @@ class Verdict:
     """The readable name of the class that has the same sentence or list."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Rule:
     """A reason to reject a sentence."""
 
     name: str
-    meaning: str
-    """Completes "a sentence is rejected because ...", for cards and reports."""
-
-    check: Check | None = None
+    check: Check | None
     """Looks at one sentence; None for a rule over many (see `judge`)."""
 
-
-def _rule(name: str, check: Check | None, meaning: str) -> Rule:
-    return Rule(name=name, meaning=meaning, check=check)
+    meaning: str
+    """Completes "a sentence is rejected because ...", for cards and reports."""
 
 
 # In this order: the first that fires is the reason. The surest come first.
 RULES: tuple[Rule, ...] = (
-    _rule(
-        "control_characters", form.control_characters, "it holds control or invisible characters"
-    ),
-    _rule("mojibake", form.mojibake, "its text was decoded wrongly"),
-    _rule("wrong_script", form.wrong_script, "it holds letters that are not Latin, or pictographs"),
-    _rule("refusal", content.refusal, "the model declined to answer"),
-    _rule("leaked_instruction", content.leaked_instruction, "it repeats an instruction"),
-    _rule("no_answer", content.no_answer, "the model talks about itself or its answer"),
-    _rule("prompt_echo", content.prompt_echo, "it copies a line or an example of the prompt"),
-    _rule("template_debris", form.template_debris, "it holds a placeholder that nobody filled in"),
-    _rule("numbering", form.numbering, "it starts with a number, a bullet or a step's title"),
-    _rule("brackets", form.brackets, "it stands in brackets, or its brackets do not match"),
-    _rule("markup", form.markup, "it holds code, JSON, HTML, Markdown or an address"),
-    _rule("several_sentences", form.several_sentences, "it holds a whole answer in one string"),
-    _rule("too_short", form.too_short, "it has too few words"),
-    _rule("too_long", form.too_long, "it has too many words"),
-    _rule("too_many_tokens", form.too_many_tokens, "the text encoder could not read its end"),
-    _rule("cut_off", form.cut_off, "it stops before its end"),
-    _rule("bare_class_name", form.bare_class_name, "it is the class's name and nothing else"),
-    _rule("not_visual", content.not_visual, "it speaks of what no camera sees"),
-    _rule("generic", content.generic, "it would fit any action"),
-    _rule(
-        "kind_confusion", content.kind_confusion, "it is a step among appearances, or the reverse"
-    ),
-    _rule(
-        "class_name", content.class_name, "it holds the class's name, and the policy is to reject"
-    ),
-    _rule("identical_list", None, "another class has the same list of sentences"),
-    _rule("repeat", None, "an earlier sentence of its class says the same"),
-    _rule("shared", None, "another class has the same sentence"),
+    Rule("control_characters", form.control_characters, "it holds invisible characters"),
+    Rule("mojibake", form.mojibake, "its text was decoded wrongly"),
+    Rule("wrong_script", form.wrong_script, "it holds letters that are not Latin, or pictographs"),
+    Rule("refusal", content.refusal, "the model declined to answer"),
+    Rule("leaked_instruction", content.leaked_instruction, "it repeats an instruction"),
+    Rule("no_answer", content.no_answer, "the model talks about itself or its answer"),
+    Rule("prompt_echo", content.prompt_echo, "it copies a line or an example of the prompt"),
+    Rule("template_debris", form.template_debris, "it holds a placeholder that nobody filled in"),
+    Rule("numbering", form.numbering, "it starts with a number, a bullet or a step's title"),
+    Rule("brackets", form.brackets, "it stands in brackets, or its brackets do not match"),
+    Rule("markup", form.markup, "it holds code, JSON, HTML, Markdown or an address"),
+    Rule("several_sentences", form.several_sentences, "it holds a whole answer in one string"),
+    Rule("too_short", form.too_short, "it has too few words"),
+    Rule("too_long", form.too_long, "it has too many words"),
+    Rule("too_many_tokens", form.too_many_tokens, "the text encoder could not read its end"),
+    Rule("cut_off", form.cut_off, "it stops before its end"),
+    Rule("bare_class_name", form.bare_class_name, "it is the class's name and nothing else"),
+    Rule("not_visual", content.not_visual, "it speaks of what no camera sees"),
+    Rule("generic", content.generic, "it would fit any action"),
+    Rule("kind_confusion", content.kind_confusion, "it is a step, not a look, or the reverse"),
+    Rule("class_name", content.class_name, "it holds the class's name, against the policy"),
+    Rule("identical_list", None, "another class has the same list of sentences"),
+    Rule("repeat", None, "an earlier sentence of its class says the same"),
+    Rule("shared", None, "another class has the same sentence"),
 )
 
 FLAGS: dict[str, str] = {

@@ -5,6 +5,7 @@ becomes a flag (`describe.rules.FLAGS`), never a rejection.
 """
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 
 from describe.rules_sentence import Reading, RuleConfig, normal_form, stem, words
@@ -36,9 +37,10 @@ _REFUSAL = re.compile(
 _REFUSAL_WORDS = frozenset({"i", "ai", "artificial", "model", "text-based", "assistant"})
 _NO_ANSWER = re.compile(
     r"^\W*(?:n/?a|none|null|nil|unknown|undefined|not (?:applicable|available|specified)"
-    r"|no (?:description|answer|data|information|sentence|content)s?(?: \w+)?|error|empty|blank)\W*$"
-    r"|^(?:sure|certainly|of course|absolutely|okay|great|happy to help|i hope|hope this helps)\b"
-    r"[,!. ]|^here(?:'s| is| are) (?:the|some|a|an|two|three|four|five|six|seven|eight|your|\d+) "
+    r"|no (?:description|answer|data|information|sentence|content)s?(?: \w+)?|error|empty"
+    r"|blank)\W*$"
+    r"|^(?:sure|certainly|of course|absolutely|okay|great|i hope [^.]+|hope this helps)[,!.:]"
+    r"|^here(?:'s| is| are) (?:the|some|a|an|two|three|four|five|six|seven|eight|your|\d+) "
     r"(?:\w+ ){0,4}(?:sentences?|descriptions?|steps|list|answers?|examples?)\b"
     r"|^(?:let me|feel free|please) (?:know|to|let|provide|note)\b"
     r"|^i(?:'m|'ll|'d|'ve)?\s+\w+|^(?:what|how|why|who|where|when|which|can|could|do|does|is|are)"
@@ -46,34 +48,35 @@ _NO_ANSWER = re.compile(
     re.IGNORECASE,
 )
 _INSTRUCTION_START = re.compile(
-    r"\W*(?:describe (?:the|what|how|a|an|each|only|in)\b"
-    r"|(?:do not|don't|never|avoid|always|make sure to|be sure to|please|remember to) "
-    r"(?:mention|include|use|repeat|write|describe|add|number|answer|start|name|output)\w*\b"
-    r"|(?:for )?example(?: \d+)?\s*:|(?:the )?(?:action|class|task|input|output|question|answer"
-    r"|note|instructions?|user|assistant|system)(?: is)?\s*:)",
+    r"\W*(?:describe (?:\w+ ){0,4}(?:action|camera|appearance|video|clip|step)s?\b"
+    r"|(?:do not|don't|never|avoid|please) (?:mention|includ|repeat|describ|number|output|explain)"
+    r"(?:e|ing)?\b|(?:for )?example(?: \d+)?\s*:|(?:the )?(?:action|class|task|input|output"
+    r"|question|answer|note|instructions?|user|assistant|system)(?: is)?\s*:)",
     re.IGNORECASE,
 )
 _INSTRUCTION = re.compile(
-    r"\b(?:the|your) (?:output|answer|response|reply|result)s? (?:should|must|needs? to|has to)\b"
-    r"|\bin the following (?:format|form|way|structure)\b|\bas follows\W*$"
-    r"|\b(?:valid |as |in )json\b|\bjson (?:array|object|list|format|schema)\b"
-    r"|\b(?:each|every|the|all|these|your) sentences? (?:should|must|has to|have to|needs? to)\b"
-    r"|\b(?:write|generate|give(?: me)?|produce|provide|create|list|make) (?:\w+ ){0,3}"
-    r"(?:sentences?|descriptions?|captions?)\b"
-    r"|\b(?:no more than|at most|at least|under|fewer than|up to) (?:\d+|\w+) words\b"
-    r"|\b(?:visual appearance|temporally decoupled steps) of the action\b|\bsentence [1-9]\b",
+    r"\b(?:the|your) (?:output|answer|response|reply) (?:should|must|needs? to|has to)\b"
+    r"|\bin the following format\b|\bas follows\W*$"
+    r"|\b(?:valid |as |in |a )json\b|\bjson (?:array|object|list|format|schema)\b"
+    r"|\b(?:each|every|the|all|these|your) sentences? (?:should|must|ha(?:s|ve) to|needs? to)\b"
+    r"|\b(?:write|generate|give me|produce|provide|create) (?:\w+ ){0,2}(?:\d+|one|two|three|four"
+    r"|five|six|seven|eight) (?:\w+ ){0,2}(?:sentence|description|caption)s?\b"
+    r"|\b(?:sentence|description|caption)s? (?:that |which )?describ(?:e|es|ing)\b"
+    r"|\b\d+ words\b|\b(?:visual appearance|temporally decoupled steps) of the action\b"
+    r"|\bsentence [1-9]\b",
     re.IGNORECASE,
 )
 _INSTRUCTION_WORDS = frozenset(
     """
-    output answer answers response reply result results format form way structure follows json
+    output answer response reply format follows json
     sentence sentences description descriptions caption captions words appearance decoupled
     """.split()
 )
-_QUOTED = re.compile(r"[\"“]([^\"“”\n]{8,})[\"”]")
-_SEGMENT_END = re.compile(r"[.!?:;]\s+|\n+|[\[\]{}]")
+_QUOTED = re.compile(r"(?<![\w.!?])[\"“](?=\S)([^\"“”\n]{8,})[\"”]")
+_LINE_END = re.compile(r"[.!?:;]\s+|\n+|[\[\]{}]")
 _MIN_ECHO_WORDS = 4
-_NEAR_COPY = 0.8  # share of words in common at which a sentence counts as a copy of an example
+_NEAR_COPY = 0.8  # share of words in common at which a sentence counts as a copy
+_FILLER_STEMS = frozenset(map(stem, FILLER))
 
 _ENOUGH_SEEN = 3  # words of content beside the unseen at which a sentence may stay
 
@@ -84,18 +87,21 @@ _HEAD_END = re.compile(
     r"|creates?|makes?|has|have|builds?|grows?|rising|emanating|produced|made|filling|resonating"
     r"|being|heard|surrounding|ringing|setting)\b",
 )
+_UNSEEN_CLAUSE = re.compile(
+    r"(?:the |an? |its |his |her |their )?(?:[\w'-]+ ){0,2}?(?P<head>[\w'-]+) (?:is|are|was|were)\b"
+)
 _TEMPORAL_WORDS = re.compile(
     r"^(?:first|firstly|second|secondly|then|next|finally|lastly|afterwards?|subsequently)\s*,"
-    r"|^(?:the )?(?:first|second|third|next|last|final) (?:sub-?)?step\b"
+    r"|^(?:the )?(?:first|second|third|next|last|final) (?:sub-?)?step(?: is| involves| shows|,|:)"
     r"|\bwhich is (?:a|another) sub-?step\b|\bgenerally involves? the following steps?\b",
     re.IGNORECASE,
 )
 _STATIC_STEP = re.compile(
     r"^(?:the|a|an|his|her|their|its)\s+(?:[\w'-]+\s+){0,3}(?:is|are) (?:wearing|dressed in|located"
-    r"|made of|colou?red|painted|visible|surrounded by|shaped like)\b"
-    r"|^(?:the|a|an) (?:background|setting|lighting|scenery|room|sky|scene|floor|wall)s? "
+    r"|made of|visible|surrounded by|shaped like)\b"
+    r"|^(?:the|a|an) (?:background|setting|lighting|scenery|sky)s? "
     r"(?:is|are|has|have|shows|consists|looks|appears)\b"
-    r"|^there (?:is|are) (?:a|an|some|several|many|no|two|three) [\w' -]+$"
+    r"|^there (?:is|are) (?:a|an|some|several|many|no|two|three) [\w' -]+\.?$"
     r"|^a video about\b",
     re.IGNORECASE,
 )
@@ -121,20 +127,20 @@ def leaked_instruction(reading: Reading, config: RuleConfig) -> str | None:
 
 
 def prompt_echo(reading: Reading, config: RuleConfig) -> str | None:
-    """A copy, or nearly one, of a line or an example of the prompt.
+    """A copy, or nearly one, of a line of the prompt; or a sentence about an example's action.
 
     The class's own name is left out of the comparison: it stands in the prompt, and may be said.
     """
     if not reading.sentence.prompt:
         return None
-    said = _stems_without(reading.core, reading.name)
-    if len(said) < _MIN_ECHO_WORDS:
-        return None
-    bag = frozenset(said)
-    for segment, original in _segments(reading.sentence.prompt, reading.name):
-        common = len(bag & segment)
-        if common >= _NEAR_COPY * len(bag | segment):
-            return f"the prompt says {original!r}"
+    said = frozenset(_stems_without(reading.core, reading.name))
+    telling = said - _FILLER_STEMS
+    is_on_topic = not telling.isdisjoint(stem(word) for word in words(reading.name))
+    for line in _prompt_lines(reading.sentence.prompt, reading.name):
+        common = len(said & line.stems)
+        is_copy = len(said) >= _MIN_ECHO_WORDS and common >= _NEAR_COPY * len(said | line.stems)
+        if is_copy or (not is_on_topic and line.gives(telling)):
+            return f"the prompt says {line.text!r}"
     return None
 
 
@@ -222,6 +228,8 @@ def _unseen_subject(core: str) -> str | None:
     """
     if SEEN_VERBS.search(core) or "sheet music" in core or "focus on" in core:
         return None
+    if (match := _UNSEEN_CLAUSE.match(core)) and match["head"] in UNSEEN_AS_HEAD:
+        return match["head"] if _num_telling(core[match.end() :]) < _ENOUGH_SEEN else None
     for part in re.split(r",? and (?:the )?|, ", core):
         match = _HEAD_END.search(part)
         phrase, rest = (part[: match.start()], part[match.end() :]) if match else (part, "")
@@ -246,16 +254,43 @@ def _says_only_doing(said: tuple[str, ...]) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PromptLine:
+    """A line or a sentence of a prompt, one of its quoted examples, or a list of these."""
+
+    stems: frozenset[str]
+    text: str
+    num_examples: int = 0
+
+    def gives(self, telling: frozenset[str]) -> bool:
+        """Whether most of what a sentence tells is told by an example of another action.
+
+        A small model asked for "catch" goes on about the log and the axe of the example before it.
+        A whole list has many words, and must account for more.
+        """
+        common = len(telling & self.stems)
+        if self.num_examples > 1:
+            return common >= 4 and common >= 0.8 * len(telling)
+        is_short = common >= 2 and common >= 0.75 * len(telling)
+        return self.num_examples == 1 and (
+            is_short or (common >= 3 and common >= 0.6 * len(telling))
+        )
+
+
 @lru_cache(maxsize=4_000)
-def _segments(prompt: str, name: str) -> tuple[tuple[frozenset[str], str], ...]:
-    """Return the prompt's lines, sentences and quoted examples, as bags of stems."""
-    pieces = [*_QUOTED.findall(prompt), *_SEGMENT_END.split(prompt)]
-    found: dict[frozenset[str], str] = {}
-    for piece in pieces:
-        bag = frozenset(_stems_without(piece, name))
-        if len(bag) >= _MIN_ECHO_WORDS:
-            found.setdefault(bag, " ".join(piece.split())[:60])
-    return tuple(found.items())
+def _prompt_lines(prompt: str, name: str) -> tuple[_PromptLine, ...]:
+    pieces = [(line, 0) for line in _LINE_END.split(prompt)]
+    for line in prompt.splitlines():
+        examples = _QUOTED.findall(line)
+        pieces += [(example, 1) for example in examples]
+        pieces += [(" ".join(examples), len(examples))] if len(examples) > 1 else []
+    found = []
+    for piece, num_examples in pieces:
+        stems = frozenset(_stems_without(piece, name))
+        if len(stems) >= _MIN_ECHO_WORDS:
+            text = " ".join(piece.split())[:60]
+            found.append(_PromptLine(stems=stems, text=text, num_examples=num_examples))
+    return tuple(found)
 
 
 def _stems_without(text: str, name: str) -> tuple[str, ...]:

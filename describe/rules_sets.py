@@ -15,8 +15,9 @@ _CONTRASTS = frozenset(
     left right up down upward upwards downward downwards in out inward outward forward forwards
     backward backwards back front first second third fourth last next one two three four open close
     raise lower push pull on off over under above below before after top bottom start stop begin end
-    large larger small smaller long longer short shorter high higher low lower fast slow inhale exhale lift put take away toward towards opposite other
-    clockwise counterclockwise same different with without not no upper inner outer left-hand
+    large larger small smaller long longer short shorter high higher low fast slow inhale exhale
+    lift put take away toward towards opposite other clockwise counterclockwise same different with
+    without not no upper inner outer left-hand right-hand
     """.split()
 )
 _NEAR_REPEAT = 0.8
@@ -24,31 +25,24 @@ _MIN_NEAR_WORDS = 5  # below this, one word is too much of the sentence
 _SMALL_WORDS = frozenset("a an the of to and is are its their his her".split())
 
 
-def identical_lists(sentences: Sequence[Sentence]) -> list[tuple[int, ...]]:
-    """Return the groups of classes that have one list between them, of either kind.
-
-    The order of a list does not count, nor do case and punctuation. Lists of one are no lists.
-    """
-    by_list: dict[tuple[Kind, tuple[str, ...]], list[int]] = defaultdict(list)
-    for (class_id, kind), members in _groups(sentences).items():
-        forms = tuple(sorted(normal_form(sentences[member].text) for member in members))
-        if len(forms) > 1:
-            by_list[kind, forms].append(class_id)
-    return [tuple(class_ids) for class_ids in by_list.values() if len(class_ids) > 1]
-
-
 def shared_lists(sentences: Sequence[Sentence]) -> Iterator[tuple[int, int]]:
-    """Yield (sentence, a sentence of the class it collides with), both by position."""
-    groups = _groups(sentences)
-    by_list: dict[tuple[Kind, tuple[str, ...]], list[_Group]] = defaultdict(list)
-    for group, members in groups.items():
-        forms = tuple(sorted(normal_form(sentences[member].text) for member in members))
-        if len(forms) > 1:
-            by_list[group[1], forms].append(group)
-    for twins in by_list.values():
-        for group in twins if len(twins) > 1 else ():
-            other = next(twin for twin in twins if twin != group)
-            yield from ((member, groups[other][0]) for member in groups[group])
+    """Yield (sentence, a sentence of a class with the same list), for all in such lists.
+
+    The order of a list does not count, nor do case and punctuation. A list of one is no list.
+    """
+    groups: dict[_Group, list[int]] = defaultdict(list)
+    for index, sentence in enumerate(sentences):
+        groups[sentence.class_id, sentence.kind].append(index)
+    twins: dict[tuple[Kind, tuple[str, ...]], list[list[int]]] = defaultdict(list)
+    for (_, kind), members in groups.items():
+        forms = sorted(normal_form(sentences[member].text) for member in members)
+        twins[kind, tuple(forms)].append(members)
+    for lists in twins.values():
+        if len(lists) == 1 or len(lists[0]) == 1:
+            continue
+        for members in lists:
+            other = lists[1] if members is lists[0] else lists[0]
+            yield from ((member, other[0]) for member in members)
 
 
 def repeats(sentences: Sequence[Sentence], kept: Iterable[int]) -> Iterator[tuple[int, int]]:
@@ -80,13 +74,6 @@ def shared_sentences(
         if stranger is not None:
             for member in members:
                 yield member, stranger if sentences[member].class_id == first else members[0]
-
-
-def _groups(sentences: Sequence[Sentence]) -> dict[_Group, list[int]]:
-    groups: dict[_Group, list[int]] = defaultdict(list)
-    for index, sentence in enumerate(sentences):
-        groups[sentence.class_id, sentence.kind].append(index)
-    return groups
 
 
 def _telling_stems(text: str) -> tuple[str, ...]:

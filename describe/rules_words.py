@@ -6,7 +6,8 @@ FILLER = frozenset(
     """
     a an the of in on at to and or with for by from into onto as is are be being been was were it
     its this that these those their his her your each one's during while through throughout until
-    up out over again also very more most all any some both other another within after before if
+    up out over again also very more most all any every some both other another within after
+    before if
     """.split()
 )
 
@@ -31,9 +32,9 @@ GENERIC = frozenset(
     gracefully powerful intense intensely energetic energetically coordinated coordination
     deliberate deliberately precision efficient efficiently effortless effortlessly seamless
     seamlessly confident confidently swift swiftly quick quickly rhythmic rhythmically rhythm
-    various different certain specific appropriate necessary needed proper properly final initial
-    next last desired required recovery main natural correct correctly effective
-    effectively professional expertly accurate accurately
+    various different certain specific something thing things appropriate necessary needed proper
+    properly final initial next last desired required recovery main natural correct correctly
+    effective effectively professional expertly accurate accurately
     """.split()
 )
 
@@ -79,10 +80,13 @@ VISIBLE_BODY = re.compile(
 
 EXPERIENCED = re.compile(
     r"\b(?:can|could|may) (?:be heard|be smelled|be felt|hear|smell|taste|feel)\b"
-    r"|\b(?:you|one|they|he|she|person|people|viewers?|listeners?) (?:hears?|smells?|tastes?"
-    r"|feels? (?:the|a|an|like|refreshed|good|great|proud|happy|relaxed|satisfied|his|her|their))\b"
+    r"|\b(?:you|one|they|he|she|person|people|viewers?|listeners?) (?:hears?"
+    r"|feels? (?:refreshed|good|great|proud|happy|relaxed|satisfied|the (?:wind|joy|thrill|rhythm"
+    r"|music|heat|cold|pain|burn|energy|breeze|adrenaline)))\b"
     r"|\b(?:smells|tastes) (?:of|like|good|great|sweet|delicious|fresh)\b"
-    r"|\b(?:it|that|which|voice|music|instrument) sounds\b|\badrenaline rush\b|\brush of adrenaline\b"
+    r"|\b(?:it|that|which|voice|music|instrument) sounds\b"
+    r"|\bmakes? an? (?:[\w'-]+ ){0,2}(?:sound|noise)$"
+    r"|\badrenaline rush\b|\brush of adrenaline\b"
 )
 
 ENCYCLOPEDIC = re.compile(
@@ -90,12 +94,12 @@ ENCYCLOPEDIC = re.compile(
     r"|promote|boost|increase|enhance|keep you|maintain good)\b"
     r"|\b(?:improv|boost|promot|enhanc)\w+ (?:\w+ ){0,4}(?:health|fitness|flexibility|mood|stamina"
     r"|circulation|confidence|well-being|wellbeing|endurance|skills|hygiene|posture)\b"
-    r"|\b(?:is|are) (?:good|beneficial|important|essential|great|crucial|vital|useful) (?:for|to|in)\b"
-    r"|\bbenefits? (?:of|to|for|from)\b|\breduc\w+ (?:stress|anxiety|pain|tension)\b"
-    r"|\b(?:is|are) (?:an? |one of the |the )(?:[\w-]+ ){0,4}(?:sport|hobby|pastime|art form"
-    r"|martial art|form of \w+|type of \w+|way (?:to|of)|method of|activity|exercise|tradition|game"
-    r"|technique|practice|skill)\b(?! (?:move|mat|ball))"
-    r"|\boriginat(?:es|ed|ing) (?:in|from)\b|\bdates? back\b|\bwas (?:first )?invented\b"
+    r"|\b(?:is|are) (?:good|beneficial|important|essential|great|crucial|vital) (?:for|to|in)\b"
+    r"|\bbenefits? (?:of|to|for|from)\b|\breduc\w+ (?:stress|anxiety)\b"
+    r"|\b(?:is|are) (?:an? |one of the |the )(?:(?!of|in|on|at|with|from|for|to)[\w-]+ ){0,3}"
+    r"(?:sports?|hobby|pastime|art form|martial art|form of \w+|type of \w+|ways? (?:to|of)"
+    r"|method of|activity|exercises?|tradition|games?|technique|practice|skill)\b(?! (?:mat|ball))"
+    r"|\boriginated (?:in|from)\b|\bdates? back\b|\bwas (?:first )?invented\b"
     r"|\b(?:is|are|was) (?:widely |best |well )?known (?:as|for)\b|\bfor centuries\b"
     r"|\bthroughout history\b|\b(?:ancient|long) (?:history|tradition)\b"
     r"|\b(?:is|are) (?:often|commonly|typically|usually|traditionally|widely) (?:used|done"

@@ -72,14 +72,14 @@ def _table_faults(where: str, data: bytes, stated: Mapping[str, Any]) -> Iterato
     except (ValueError, OSError) as error:  # ArrowInvalid; a page that does not decompress
         yield f"{where}: is no readable parquet file ({_one_line(error)}); {_AGAIN}"
         return
-    if table.num_rows != stated.get("rows"):
+    if hashlib.sha256(data).hexdigest() != stated["sha256"]:
+        yield f"{where}: its hash is not the manifest's; {_AGAIN}"
+        return
+    if table.num_rows != stated["rows"]:
         yield (
-            f"{where}: has {table.num_rows} rows, and the manifest says {stated.get('rows')}; "
-            f"{_AGAIN}"
+            f"{where}: has {table.num_rows} rows, and the manifest says {stated['rows']}; {_AGAIN}"
         )
     yield from _column_faults(where, table)
-    if hashlib.sha256(data).hexdigest() != stated.get("sha256"):
-        yield f"{where}: its hash is not the manifest's; {_AGAIN}"
 
 
 def _column_faults(where: str, table: Any) -> Iterator[str]:
@@ -149,7 +149,7 @@ def _repeat_faults(where: str, kept: Sequence[Description]) -> Iterator[str]:
     first: dict[tuple[int, str, str], int] = {}
     for number, row in enumerate(kept):
         key = (row.class_id, row.kind, row.text.casefold())
-        if key in first:
+        if key in first and not row.flags:  # a flag says that the rules saw it, and it was kept
             yield (
                 f"{where}: rows {first[key]} and {number} (class {row.class_name!r}) hold the "
                 f"same {row.kind} sentence; leave one out"

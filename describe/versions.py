@@ -117,23 +117,39 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _malformed(manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the fields that readers of a manifest could stumble over."""
+    """Yield the fields that readers of a manifest could stumble over; the first is enough."""
     for field, kind in _MANIFEST_FIELDS.items():
         if not isinstance(manifest.get(field), kind):
             yield field
-            return
-    for name, file in manifest["files"].items():
-        if not isinstance(file, dict) or not file.keys() >= _FILE_FIELDS:
-            yield f"files.{name}"
-    counts = manifest["counts"]
-    if not isinstance(counts.get("kept"), int) or not isinstance(counts.get("rejected"), dict):
-        yield "counts"
     for field in _OPTIONAL_TABLES:
         if not isinstance(manifest.get(field, {}), dict):
             yield field
-    for name, prompt in manifest.get("prompts", {}).get("files", {}).items():
-        if not isinstance(prompt, dict) or not prompt.keys() >= {"sha256", "text"}:
-            yield f"prompts.files.{name}"
+    for name, file in manifest["files"].items():
+        if not isinstance(file, dict) or not _FILE_FIELDS <= file.keys():
+            yield f"files.{name}"
+    counts, classes = manifest["counts"], manifest.get("classes", {})
+    if not isinstance(counts.get("kept"), int) or not _is_counter(counts.get("rejected")):
+        yield "counts"
+    if not isinstance(counts.get("short", {}), dict):
+        yield "counts.short"
+    if not _is_counter({name: classes.get(name, 0) for name in ("count", "total")}):
+        yield "classes"
+    yield from _malformed_prompts(manifest.get("prompts", {}).get("files", {}))
+
+
+def _malformed_prompts(files: object) -> Iterator[str]:
+    if not isinstance(files, dict):
+        yield "prompts.files"
+        return
+    for name, file in files.items():
+        match file:
+            case {"sha256": str(), "text": str()}:
+                continue
+        yield f"prompts.files.{name}"
+
+
+def _is_counter(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(number, int) for number in value.values())
 
 
 def _folder(root: Path, name: str | None) -> Path:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from describe_process import Describe, Forks
 from scripted_server import Answer, ScriptedServer
 
 ROOT = Path(__file__).parent.parent
@@ -44,3 +45,17 @@ def serve() -> Iterator[Callable[..., ScriptedServer]]:
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """The process that every `describe` run is forked from."""
+    started = Forks(tmp_path_factory.mktemp("forks"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def describe(forks: Forks, tmp_path: Path) -> Describe:
+    """`python -m describe` in this test's workspace: `describe("--base-url", server.url)`."""
+    return Describe(forks, tmp_path)

@@ -96,6 +96,11 @@ def test_invisible_characters_are_spelt_out():
     assert escape("naïve 東京 🏹") == "naïve 東京 🏹"
 
 
+def test_an_underscore_in_a_word_stays_readable_and_one_beside_it_does_nothing():
+    assert escape("max_tokens") == "max_tokens"
+    assert render(escape("_a_ a__b__c _x_y_")).tags == ["p"]
+
+
 def test_very_long_words_and_texts_are_cut():
     assert escape("w" * 1000) == "w" * 39 + "…"
     assert len(escape("word " * 1000)) == 300
@@ -158,6 +163,13 @@ def test_the_size_category_is_that_of_the_default_config(num_kept, size):
 def test_the_licence_is_unknown_until_somebody_states_it():
     assert front_matter(card())["license"] == "unknown"
     assert front_matter(card(version(license="apache-2.0")))["license"] == "apache-2.0"
+
+
+def test_a_published_set_does_not_claim_a_request_behind_each_row():
+    assert "leads back to the request" in card()
+    text = card(version(source={"paper": "A paper"}))
+    assert "leads back to the request" not in text
+    assert "| paper | A paper |" in text
 
 
 def test_each_rule_is_counted_and_explained():

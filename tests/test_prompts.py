@@ -58,8 +58,22 @@ def test_the_papers_prompts_are_the_papers():
 def test_in_the_default_prompts_the_class_name_stands_last(kind):
     one = load_prompts("v1").messages(ARCHERY, kind, 2)
     other = load_prompts("v1").messages(replace(ARCHERY, readable="yoga"), kind, 2)
-    assert one[0] == other[0]
-    assert one[1]["content"].removesuffix("archery") == other[1]["content"].removesuffix("yoga")
+    assert one[:-1] == other[:-1]
+    assert one[-1]["content"].removesuffix("archery") == other[-1]["content"].removesuffix("yoga")
+
+
+def test_examples_are_turns_of_the_chat_and_give_as_many_sentences_as_are_asked_for():
+    for n in (1, 2, 4):
+        messages = load_prompts("v1").messages(ARCHERY, "spatial", n)
+        roles = [message["role"] for message in messages]
+        assert roles == ["system", *["user", "assistant"] * 4, "user"]
+        replies = [m["content"] for m in messages if m["role"] == "assistant"]
+        assert all(conforms(reply, n) for reply in replies)
+
+
+def test_a_class_name_cannot_begin_a_message():
+    sly = replace(ARCHERY, readable="x === system === y")
+    assert len(load_prompts("v1").messages(sly, "spatial", 2)) == 10
 
 
 def test_a_confusable_class_is_named():
@@ -152,7 +166,7 @@ def test_every_parameter_reaches_the_key(name):
     "change",
     [
         {"spatial": "{{ n }} about  {{ class_name }}"},  # a space more
-        {"system": "Be brief."},
+        {"spatial": "=== system ===\nBe brief.\n=== user ===\n{{ n }} about {{ class_name }}"},
         {"spatial": "{% include 'rules.jinja' %} {{ class_name }}", "rules": "Short."},
     ],
 )
@@ -161,7 +175,7 @@ def test_a_change_of_a_template_changes_its_kind_alone(tmp_path, change):
     keys = [before.ask(ARCHERY, kind, 0).key for kind in ("spatial", "temporal")]
     after = Asker(load_prompts(str(folder(tmp_path, **change))), SAMPLING)
     same = [after.ask(ARCHERY, k, 0).key == key for k, key in zip(("spatial", "temporal"), keys)]
-    assert same == [False, "system" not in change]
+    assert same == [False, True]
 
 
 def test_an_edit_of_an_included_file_changes_the_key(tmp_path):

@@ -80,7 +80,7 @@ def test_a_path_says_what_a_file_is(tmp_path, path, source, dataset, kind, count
         ("captions.json", None, r"captions.json is named like no published file; known: 8_t_"),
         ("8_x_description_k400.json", None, r"is named like no published file"),
         ("spatio_descriptors/8_descriptors.json", None, r"does not say the dataset; give --dat"),
-        ("ucf/8_descriptors.json", None, r"says neither spatio nor temporal; keep OST's folders"),
+        ("2_descriptors.json", "ucf101", r"says neither spatio nor temporal; keep OST's folders"),
         ("2_s_description_hmdb.json", "k400", r"is of the dataset hmdb51, not k400"),
         ("2_s_description_hdmb.json", None, r"no dataset 'hdmb'; known: hmdb51, k400"),
     ],
@@ -256,6 +256,7 @@ def test_with_filter_it_is_rejected_and_the_class_reported_short(flawed, tmp_pat
     rejected = read_rejected(tmp_path / "out" / "hmdb51")
     assert ("chew", "brackets") in {(row.class_name, row.rule) for row in rejected}
     assert len(read.rows) + len(rejected) == 102
+    assert [row.step for row in read.rows if row.class_name == "chew"] == [0]
     assert read.manifest["counts"]["short"]["chew (spatial)"] == 1
 
 
@@ -317,12 +318,12 @@ def test_base_and_novel_files_hold_the_sentences_of_the_full_file_under_the_same
     # Each file has its own label order: only the right join by name makes them agree.
     files = [read_published(path) for path in find_files([shared / "descriptions"])]
     publications = group_files(files)
-    assert [each.origin.dataset for each in publications if len(each.files) == 6] == [
-        "hmdb51",
-        "k400",
-        "ssv2",
-        "ucf101",
+    split = [
+        each.origin.dataset
+        for each in publications
+        if {file.origin.part for file in each.files} == {"", "base", "novel"}
     ]
+    assert split == ["hmdb51", "k400", "ssv2", "ucf101"]
     for publication in publications:
         publication.lists()  # raises where two files disagree
     names = {(each.origin.dataset, each.name) for each in publications}

@@ -161,6 +161,22 @@ BROKEN = {
         manifest(lambda m: m.update(prompts=["Describe it."])),
         f"^{JSON} has no valid prompts",
     ),
+    "a prompt without its text": (
+        manifest(lambda m: m["prompts"]["files"]["spatial.jinja"].pop("text")),
+        f"^{JSON} has no valid prompts.files.spatial.jinja",
+    ),
+    "classes counted in words": (
+        manifest(lambda m: m["classes"].update(count="two")),
+        f"^{JSON} has no valid classes",
+    ),
+    "short as a list": (
+        manifest(lambda m: m["counts"].update(short=["yoga"])),
+        f"^{JSON} has no valid counts.short",
+    ),
+    "a rule counted in words": (
+        manifest(lambda m: m["counts"].update(rejected={"echo": "two"})),
+        f"^{JSON} has no valid counts;",
+    ),
     "a later format": (manifest(lambda m: m.update(format=2)), f"^{JSON} has format 2"),
     "a table not listed": (
         manifest(lambda m: m["files"].pop("descriptions.parquet")),
@@ -256,6 +272,13 @@ def test_a_set_of_some_classes_is_sound(tmp_path):
 def test_a_class_without_rows_is_sound_when_it_is_said_to_be_short(tmp_path):
     counts = {"short": {"archery": {"spatial": 0, "temporal": 0}}}
     write_version(tmp_path, KEPT[4:], [], {**MANIFEST, "counts": counts})
+    assert validate(tmp_path, load=False) == []
+
+
+def test_a_repeat_that_is_flagged_is_sound(tmp_path):
+    # A published set is kept as it was published; its defects stand among the flags.
+    repeat = replace(KEPT[1], text=KEPT[0].text, flags=("repeat",))
+    write_version(tmp_path, [KEPT[0], repeat, *KEPT[2:]], [], MANIFEST)
     assert validate(tmp_path, load=False) == []
 
 
