@@ -104,8 +104,12 @@ class Asking:
         """Yield each request once, passing over what another run has stored meanwhile."""
         seen = set()
         for ask in asks:
-            if ask.key not in seen and not self._is_known(ask):
-                seen.add(ask.key)
+            if ask.key in seen:
+                continue
+            seen.add(ask.key)
+            if self._is_known(ask):
+                self.counts.cached += 1
+            else:
                 yield ask, self.asker.request(ask)
 
     def send(self, asks: Sequence[Ask], number: int) -> Stopped | None:

@@ -60,6 +60,8 @@ def build(config: Config) -> Outcome:
         outcome = Outcome(model=model, slots=slots, counts=asking.counts)
         for number in range(config.rounds + 1):
             asks = next_asks(config, asker, slots, number)
+            if not asks:
+                break
             missing = asking.missing(asks, topping_up=number > 0)
             if missing and (config.dry_run or config.export_batch):
                 return _only_plan(config, asking, missing, outcome)
@@ -69,6 +71,8 @@ def build(config: Config) -> Outcome:
                 return outcome
             fill(config, slots, asking.find, asker.frames)
             asking.mark_hopeless(slots)
+        if config.dry_run or config.export_batch:
+            return _only_plan(config, asking, [], outcome)
         outcome.written = write_version(
             config.out or home / "sets" / classes.dataset,
             descriptions(slots, asker),
@@ -135,7 +139,7 @@ def next_asks(config: Config, asker: Asker, slots: list[Slot], number: int) -> l
 
 def _only_plan(config: Config, asking: Asking, missing: list[Ask], outcome: Outcome) -> Outcome:
     """Say what would be sent, or write it as a batch; send nothing."""
-    if config.export_batch:
+    if config.export_batch and missing:
         requests = (request for _, request in asking.requests(missing))
         outcome.exported = export_batch(config.export_batch, requests)
     outcome.plan = estimate(request for _, request in asking.requests(missing))

@@ -19,6 +19,8 @@ from describe.errors import UserError
 from describe.request import Reply, Request, canonical_json
 
 FORMAT = "1"
+PICKLED_KEY = "a pickled key"  # stands for one; no request has it
+MIN_ROW_BYTES = 300  # no entry is shorter than the two hashes and the JSON around them
 _T = TypeVar("_T")
 
 
@@ -107,7 +109,7 @@ class ReplyStore:
 
         def write() -> None:
             with self._db.transact(retry=True):
-                former = self._db.get(request.key)
+                former = self._former(request.key)
                 if former is not None and former != text:
                     number = 0
                     while f"former:{request.key}:{number}" in self._db:
@@ -116,6 +118,13 @@ class ReplyStore:
                 self._db.set(request.key, text)
 
         self._safely(write)
+
+    def _former(self, key: str) -> str | None:
+        try:
+            former: str | None = self._db.get(key)
+        except ValueError:  # a pickle: told of when it was looked up, and nothing to keep
+            return None
+        return former
 
     def keys(self) -> list[str]:
         """Return all keys, in the order in which they were stored, without former replies."""
@@ -214,7 +223,8 @@ def _open_db(folder: Path) -> Any:
 
         def get(self, key: Any, raw: bool) -> Any:
             if not raw:
-                raise ValueError(f"a pickled key in {folder}; it was not loaded")
+                warnings.warn(f"a pickled key in {folder}; it was not loaded", stacklevel=2)
+                return PICKLED_KEY
             return key
 
         def store(
@@ -270,11 +280,12 @@ def _set_aside(folder: Path) -> Path:
 
 def _readable_rows(path: Path) -> Iterator[tuple[str, str]]:
     """Yield (key, text) of every row that SQLite can still read, one row at a time."""
+    _pad(path)
     with closing(sqlite3.connect(path)) as db:
         try:
             last = db.execute("SELECT max(rowid) FROM Cache").fetchone()[0] or 0
-        except sqlite3.DatabaseError:
-            return
+        except sqlite3.DatabaseError:  # the last page is lost
+            last = path.stat().st_size // MIN_ROW_BYTES
         for rowid in range(1, last + 1):
             try:
                 row = db.execute(
@@ -284,6 +295,16 @@ def _readable_rows(path: Path) -> Iterator[tuple[str, str]]:
                 continue
             if row is not None and isinstance(row[0], str) and isinstance(row[1], str):
                 yield row
+
+
+def _pad(path: Path) -> None:
+    """Give a file that was cut short the size its header states; SQLite reads none of it else."""
+    with path.open("r+b") as file:
+        header = file.read(32)
+        page_bytes, num_pages = header[16:18], header[28:32]
+        stated = int.from_bytes(page_bytes, "big") * int.from_bytes(num_pages, "big")
+        if header.startswith(b"SQLite format 3\0") and file.seek(0, 2) < stated:
+            file.truncate(stated)
 
 
 if __name__ == "__main__":

@@ -4,15 +4,14 @@ import hashlib
 import importlib.util
 import os
 import secrets
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from describe.endpoints import Endpoint, ModelIdentity
 from describe.errors import UserError
-from describe.paths import workspace
 
 SLOTS = 8  # replies written at once: each step of the model serves all of them
 CONTEXT_PER_SLOT = 2048  # tokens of a prompt and its reply
@@ -23,7 +22,13 @@ FINGERPRINT_TAG = "gguf1:"
 _NUM_CHUNKS = 64
 _CHUNK = 1 << 20
 
-_QUIET, _ALL = 0, 3  # llama.cpp's levels
+_LOAD_LOUDLY = """
+import sys, xllamacpp
+params = xllamacpp.CommonParams()
+params.model.path, params.verbosity = sys.argv[1], 3
+params.n_parallel, params.n_ctx = int(sys.argv[2]), int(sys.argv[3])
+xllamacpp.Server(params)
+"""
 
 
 def default_gguf() -> Path:
@@ -94,7 +99,12 @@ def embedded_endpoint(
     params.n_ctx = slots * context_per_slot
     params.cache_ram_mib = 0  # each slot keeps its last prompt; a further cache only grows
     params.ui = False
-    server = _start(xllamacpp, params, gguf)
+    params.verbosity = 0  # the terminal is the progress bar's
+    try:
+        server = xllamacpp.Server(params)
+    except RuntimeError as error:
+        reason = _reason(gguf, params.n_parallel, params.n_ctx)
+        raise UserError(f"llama.cpp cannot load {gguf}: {reason}") from error
     try:
         yield Endpoint(
             base_url=f"{server.listening_address}/v1",
@@ -106,41 +116,16 @@ def embedded_endpoint(
         del server  # its destructor stops it
 
 
-def _start(xllamacpp: Any, params: Any, gguf: Path) -> Any:
-    params.verbosity = _QUIET
-    try:
-        return xllamacpp.Server(params)
-    except RuntimeError:
-        pass  # the exception says nothing; llama.cpp's log does
-    log = workspace() / "logs" / "embedded.log"
-    params.verbosity = _ALL
-    with _stderr_to(log):
-        try:
-            return xllamacpp.Server(params)
-        except RuntimeError as error:
-            failure = error
-    raise UserError(f"llama.cpp cannot load {gguf}: {_reason(log)} (log: {log})") from failure
+def _reason(gguf: Path, slots: int, context: int) -> str:
+    """Load once more, in a process of its own, to read why llama.cpp cannot.
 
-
-@contextmanager
-def _stderr_to(log: Path) -> Iterator[None]:
-    """Send file descriptor 2 to `log`: llama.cpp writes there past Python."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with log.open("wb") as file:
-            os.dup2(file.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def _reason(log: Path) -> str:
-    """The first error that llama.cpp logged; those after it follow from it."""
-    for line in log.read_text(errors="replace").splitlines():
+    The exception does not say it. The log does, but llama.cpp writes it to file descriptor 2 of the
+    whole process, from a thread that may come late.
+    """
+    command = [sys.executable, "-c", _LOAD_LOUDLY, str(gguf), str(slots), str(context)]
+    log = subprocess.run(command, capture_output=True, check=False).stderr.decode(errors="replace")
+    for line in log.splitlines():
         _, is_error, said = line.partition(" E ")
-        if is_error:
+        if is_error:  # the first one; those after it follow from it
             return said.partition(": ")[2].strip() or said.strip()
-    return "no reason given"
+    return "it gives no reason; is there enough memory?"

@@ -54,6 +54,11 @@ def differences(stored: Request, wanted: Request) -> list[str]:
     """Return a line for each field in which two requests differ: `body.seed: 0 -> 1`."""
     old, new = flat(stored.to_json()), flat(wanted.to_json())
     lines = []
+    before, after = len(stored.body["messages"]), len(wanted.body["messages"])
+    if before != after:
+        old, new = (_without_messages(fields) for fields in (old, new))
+        change = _change(stored.prompt, wanted.prompt)
+        lines.append(f"body.messages: {before} messages, now {after}; the prompt {change}")
     for name in sorted(old.keys() | new.keys()):
         if name not in new:
             lines.append(f"{name}: was {_short(old[name])}, now absent")
@@ -62,6 +67,10 @@ def differences(stored: Request, wanted: Request) -> list[str]:
         elif old[name] != new[name]:
             lines.append(f"{name}: {_change(old[name], new[name])}")
     return lines
+
+
+def _without_messages(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: leaf for name, leaf in fields.items() if not name.startswith("body.messages")}
 
 
 def _short(value: Any) -> str:

@@ -118,16 +118,16 @@ class Sender:
         self, session: "aiohttp.ClientSession", source: Iterator[tuple[Ask, Request]]
     ) -> None:
         while self._stopped is None:
-            following = self._next(source)
-            if following is None:
-                if not self._tasks:
-                    return
-                await self._wait(None)
-                continue
             lane = await self._lane_with_room()
             if lane is None:
                 return
-            self._start(session, lane, following)
+            following = self._next(source)  # drawn when it can go: another run may store it first
+            if following is not None:
+                self._start(session, lane, following)
+            elif self._tasks:
+                await self._wait(None)
+            else:
+                return
 
     def _next(self, source: Iterator[tuple[Ask, Request]]) -> "_Sending | None":
         """The next request and which attempt it is; fresh ones before repeats, within bounds."""

@@ -50,6 +50,8 @@ def _print_plan(config: Config, outcome: Outcome) -> None:
         )
     show("Nothing was sent.")
     _show_lines(table(rows))
+    if not plan.num_requests:
+        show("Everything is stored: without --dry-run, the set is written and nothing is sent.")
     if outcome.why:
         show("\nWhy it is not stored:")
         _show_lines(f"  {line}" for line in reason_lines(outcome.why))

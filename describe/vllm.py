@@ -20,6 +20,7 @@ from describe.errors import UserError
 # Set here, so that no argument of the user's may set them otherwise.
 OWN_FLAGS = ("--api-key", "--host", "--model", "--port")
 
+STOP_TIMEOUT_S = 10.0  # from SIGTERM to SIGKILL
 _POLL_S = 0.5
 _PROGRESS_S = 15.0
 
@@ -118,7 +119,7 @@ def _start(
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as file:
             return subprocess.Popen(
-                [*_GUARD, *command, "--enable-prefix-caching", *extra_args],
+                [*_GUARD, str(STOP_TIMEOUT_S), *command, "--enable-prefix-caching", *extra_args],
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=subprocess.STDOUT,

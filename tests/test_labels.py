@@ -1,4 +1,7 @@
-"""The rules against 300 published sentences, labelled by reading them, without sight of the rules."""
+"""The rules against 300 published sentences, labelled by reading them, without sight of the rules.
+
+The author of the rules had not seen the labels either, but had seen the labelling guide.
+"""
 
 import hashlib
 import json

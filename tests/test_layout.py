@@ -10,6 +10,8 @@ from pathlib import Path
 import commands as command_docs
 import pytest
 
+from describe.rules import RULES
+
 ROOT = Path(__file__).parent.parent
 FORBIDDEN = {"describe": {"adapt", "torch", "tests"}, "adapt": {"tests"}}
 CACHE_HANDS_OVER = ("cache", "describe/cache_command.py")
@@ -133,3 +135,9 @@ def test_the_wheel_holds_two_packages_with_prompts_and_data_inside(tmp_path):
     assert tops == {"describe", "adapt"}
     assert "describe/data/hmdb51/classes.tsv" in names
     assert "describe/prompts/v1/spatial.jinja" in names
+
+
+def test_every_rule_is_in_the_docs():
+    text = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
+    missing = [f"`{rule.name}` | {rule.meaning}" for rule in RULES]
+    assert [line for line in missing if line not in text] == []

@@ -19,7 +19,7 @@ ONE_GOOD_ONE_BAD = '{"sentences": ["A cook in a red coat drops a pan.", "I canno
 
 def answer_of(body):
     """Some replies are poor, so that the run has top-up rounds too."""
-    is_poor = asked(body)[0].endswith("4") and body["seed"] == 0
+    is_poor = asked(body)[0].endswith("4") and body["seed"] < 2
     return Answer(text=ONE_GOOD_ONE_BAD if is_poor else good_reply(body))
 
 
@@ -44,7 +44,7 @@ def whole_set(describe, server, *options):
 
 
 def test_killed_at_20_moments_it_sends_only_what_is_missing(describe, serve):  # failure 1
-    describe.classes(*(f"{name} {i}" for i in range(2, 5) for name in ACTIONS))
+    describe.classes(*(f"{name} {i}" for i in range(3, 5) for name in ACTIONS))
     whole = serve(lambda body, n: answer_of(body))
     expected = whole_set(describe, whole)
     moments = random.Random(20)
@@ -66,10 +66,10 @@ def test_killed_at_20_moments_it_sends_only_what_is_missing(describe, serve):  #
         return answer_of(body)
 
     server = serve(answer)
-    for _ in range(20):
+    for number in range(20):
         alive.clear()
-        left = moments.randrange(4, 11)
-        run = describe.start("--base-url", server.url, "--concurrency", "4")
+        left = moments.randrange(1, 11)
+        run = describe.start("--base-url", server.url, "--concurrency", (1, 4)[number % 2])
         alive.set()
         assert run.wait().status == -signal.SIGKILL
         stored |= stored_keys(describe)
@@ -77,7 +77,7 @@ def test_killed_at_20_moments_it_sends_only_what_is_missing(describe, serve):  #
     assert describe("--base-url", server.url).status == 0
     assert paid_again == []
     assert set(received) == {key_of(body) for body in whole.requests}
-    assert len(received) - len(set(received)) <= 20 * 4  # what was in flight at 20 moments
+    assert len(received) - len(set(received)) <= 10 * 1 + 10 * 4  # what was in flight
     assert describe.files("sets") == expected
 
 
@@ -200,6 +200,7 @@ def test_two_runs_at_once_pay_once(describe, serve):  # failure 5
     twice = {key for key in sent if sent.count(key) > 1}
     assert twice == set(sent[8:12])
     assert len(sent) == 24 + 4
+    assert "  cached    12" in first.out.splitlines()
     assert "Version v1 written" in second.out
     assert "Version v1 there already" in first.out
 

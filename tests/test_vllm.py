@@ -23,7 +23,8 @@ if sys.argv[1] == "-c":
     sys.exit(0 if play["installed"] else 1)
 alive = os.open({alive!r}, os.O_WRONLY)  # closed by the kernel when this process is gone
 option = dict(zip(sys.argv, sys.argv[1:]))
-seen = dict(argv=sys.argv[1:], pid=os.getpid(), group=os.getpgid(0), environ=dict(os.environ))
+seen = dict(argv=sys.argv[1:], environ=dict(os.environ))
+seen.update(pid=os.getpid(), parent=os.getppid(), group=os.getpgid(0))
 with open({seen!r}, "w") as file:
     json.dump(seen, file)
 if play["deaf"]:
@@ -94,6 +95,10 @@ class Scripted:
     def wait_until_gone(self) -> None:
         """Return once the server and all its children have ended (else the test times out)."""
         assert os.read(self._reader, 1) == b""
+
+    def wait_until_noticed(self) -> None:
+        """Return once our child, the guard, has ended too; its exit status is left for us."""
+        os.waitid(os.P_PID, self.seen["parent"], os.WEXITED | os.WNOWAIT)
 
 
 @pytest.fixture
@@ -208,7 +213,7 @@ def test_a_death_in_mid_run_is_told(scripted):
         heard.clear()
         with pytest.raises(ConnectionError):
             get(endpoint.base_url.removesuffix("/v1") + "/die", timeout_s=10)
-        os.waitid(os.P_PID, server.seen["pid"], os.WEXITED | os.WNOWAIT)
+        server.wait_until_noticed()
     told = "the vLLM server stopped (exit status 3) in mid-run: RuntimeError: CUDA out of memory"
     assert heard == [told]
 
@@ -217,7 +222,7 @@ def test_a_killed_server_may_have_run_out_of_memory(scripted):
     server, heard = scripted(), []
     with server.endpoint(on_wait=lambda state, seconds: heard.append(state)):
         os.kill(server.seen["pid"], signal.SIGKILL)
-        os.waitid(os.P_PID, server.seen["pid"], os.WEXITED | os.WNOWAIT)
+        server.wait_until_noticed()
     assert heard[-1].startswith("the vLLM server was killed (out of memory?) in mid-run")
 
 
@@ -244,13 +249,12 @@ def test_the_server_is_stopped_when_the_block_is_left_by_an_error(scripted, erro
     server.wait_until_gone()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel does this on Linux alone")
 def test_the_server_dies_with_us_even_by_kill_9(scripted):
-    server = scripted()
+    server = scripted(deaf=True, child=True)
     code = (
-        "import pathlib, signal, sys; from describe.vllm import vllm_endpoint\n"
-        "log = pathlib.Path(sys.argv[2])\n"
-        "with vllm_endpoint('m', log=log, ready_timeout_s=60, python=sys.argv[1]):\n"
+        "import pathlib, signal, sys; from describe import vllm\n"
+        "vllm.STOP_TIMEOUT_S, log = 0.02, pathlib.Path(sys.argv[2])\n"
+        "with vllm.vllm_endpoint('m', log=log, ready_timeout_s=60, python=sys.argv[1]):\n"
         "    print('ready', flush=True); signal.pause()"
     )
     command = [sys.executable, "-c", code, str(server.python), str(server.log)]
