@@ -47,9 +47,9 @@ class Pace:
     The limit starts small, doubles an epoch while latency stays flat, and creeps once it has
     seen a queue. An epoch is `limit / 2` replies to requests that began in it; its median latency
     is compared with the best seen at about this limit (a power of two), because a batching server
-    is slower at 64 than at 8 and still far better used. A median far over that means
-    a queue: the limit falls by a quarter. If latency then does not fall, it was no queue: the
-    limit is restored and what is normal learned anew.
+    is slower at 64 than at 8 and still far better used. A median far over that, in two epochs
+    running, means a queue: the limit falls by a quarter. If latency then does not fall, it was no
+    queue: the limit is restored and what is normal learned anew.
 
     Args:
         config: The limits.
@@ -83,6 +83,7 @@ class Pace:
         self._latencies: list[float] = []
         self._normal: dict[int, float] = {}  # limit.bit_length() -> median latency in seconds
         self._slow_start = True
+        self._is_suspect = False
         self._before_cut: tuple[int, float] | None = None
 
     @property
@@ -169,12 +170,18 @@ class Pace:
             self._normal = {self._before_cut[0].bit_length(): latency}  # no queue: slower for all
             self._set_limit(self._before_cut[0])
             self._before_cut = None
+            self._is_suspect = False
         elif latency > self._most_normal(size):
-            self._before_cut = (self.limit, latency)
             self._slow_start = False
-            self._set_limit(self.limit * 3 // 4)
+            if self._is_suspect or self._before_cut is not None:
+                self._before_cut = (self.limit, latency)
+                self._set_limit(self.limit * 3 // 4)
+            else:
+                self._is_suspect = True  # while a queue still builds up, latency says too little
+                self._set_limit(self.limit)
         else:
             self._before_cut = None
+            self._is_suspect = False
             self._normal[size] = min(latency, self._normal.get(size, latency))
             step = self.limit if self._slow_start else max(1, self.limit // 16)
             self._set_limit(self.limit + step)

@@ -121,10 +121,11 @@ def conforms(text: str, num_sentences: int) -> bool:
 class PromptSet:
     """A folder with `spatial.jinja` and `temporal.jinja`, and files that these include.
 
-    A line `=== system ===`, `=== user ===` or `=== assistant ===` begins a message, so that examples
-    can be turns of a chat, which a small model follows far better; without such a line the whole
-    is one user message. Templates see `class_name` (readable), `n` (sentences asked for), `kind` and `confusable` (the
-    readable name of a class this one was mixed up with, else empty).
+    A line `=== system ===`, `=== user ===` or `=== assistant ===` begins a message, so that
+    examples can be turns of a chat, which a small model follows far better; without such a line
+    the whole is one user message. Templates see `class_name` (readable), `n` (sentences asked
+    for), `kind` and `confusable` (the readable name of a class that this one was mixed up with,
+    else empty).
 
     Args:
         folder: The folder; its name is the prompt version.

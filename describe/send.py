@@ -259,7 +259,7 @@ class Sender:
     @contextmanager
     def _signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        caught: list[int] = []
+        caught: list[signal.Signals] = []
         try:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, self._interrupt)

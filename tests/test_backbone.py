@@ -158,7 +158,9 @@ def test_sizes_that_do_not_divide_are_refused():
 
 
 def test_a_clip_of_another_shape_is_refused_with_both_shapes():
-    with pytest.raises(ValueError, match=r"video is \(3, 8, 3, 32, 32\); .* \(B, \*\(4, 3, 32, 32\)"):
+    with pytest.raises(
+        ValueError, match=r"video is \(3, 8, 3, 32, 32\); .* \(B, \*\(4, 3, 32, 32\)"
+    ):
         tiny_backbone().encode_video(clips(num_frames=8))
 
 

@@ -1,9 +1,11 @@
 """Loading backbones: every form they come in, and one line for every way they can be wrong."""
 
+import contextlib
 import json
 import logging
 import os
 import pickle
+import random
 import shutil
 from dataclasses import replace
 
@@ -23,6 +25,7 @@ from adapt.checkpoint import (
     load_backbone,
     save_backbone,
 )
+from adapt.weight_files import read_weights
 from describe.errors import UserError
 
 # Heads cannot be read from shapes; these sizes have heads of 64 channels, as published ones have.
@@ -105,7 +108,9 @@ def test_a_hub_name_is_read_from_the_hubs_cache(published, hub_cache):
 
 
 def test_offline_without_the_model_is_one_line(hub_cache):
-    with pytest.raises(UserError, match="cannot load OpenGVLab/ViCLIP-L-14-hf: the hub cannot") as e:
+    with pytest.raises(
+        UserError, match="cannot load OpenGVLab/ViCLIP-L-14-hf: the hub cannot"
+    ) as e:
         load_backbone("OpenGVLab/ViCLIP-L-14-hf")
     assert "\n" not in str(e.value)
 
@@ -128,6 +133,7 @@ class Bomb:
         return os.mkdir, ("exploded",)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"model": Bomb()}, "bomb.pth")
@@ -150,6 +156,30 @@ def test_a_truncated_file_is_refused(published, tmp_path, suffix, keep):
     with pytest.raises(UserError, match="cut.* (is damaged|is not plain tensors)") as error:
         load_backbone(path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_no_damage_ends_in_a_traceback(tmp_path):
+    path, order = tmp_path / "damaged.pth", random.Random(0)
+    for zipped in (True, False):
+        state = {"model": {"a": torch.zeros(3, 4), "b": torch.ones(2)}}
+        torch.save(state, path, _use_new_zipfile_serialization=zipped)
+        whole = path.read_bytes()
+        for _ in range(150):
+            damaged = bytearray(whole)
+            for _ in range(order.choice([1, 10, 50])):
+                damaged[order.randrange(len(damaged))] = order.randrange(256)
+            path.write_bytes(damaged)
+            with contextlib.suppress(UserError):
+                read_weights(path)
+
+
+def test_a_file_that_may_not_be_read_is_named(published, tmp_path, monkeypatch):
+    path = tmp_path / "closed.pth"
+    torch.save({"model": published.state_dict()}, path)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(UserError, match="cannot read .*closed.pth; check its permissions"):
+        load_backbone(path)
 
 
 def test_a_file_of_something_else_is_refused(tmp_path):

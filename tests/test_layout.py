@@ -1,4 +1,4 @@
-"""The architecture and the README, as tests: imports point one way, and what is claimed is there."""
+"""The architecture and the README, as tests: imports point one way, claims are true."""
 
 import ast
 import re

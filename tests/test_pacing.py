@@ -1,5 +1,9 @@
 """The pace of an endpoint, on a clock that the tests move by hand."""
 
+import heapq
+import random
+from collections import deque
+
 import pytest
 
 from describe.pacing import Pace, PaceConfig
@@ -45,6 +49,24 @@ def queueing(capacity: int, work_s: float = 1.0):
     return lambda in_flight: work_s * max(1.0, in_flight / capacity)
 
 
+def serve_in_order(pace: Pace, clock: Clock, capacity, num_requests: int) -> list[int]:
+    """A server with so many slots after so many replies; a reply at once makes room for one more.
+
+    Unlike in a wave, a queue builds up while it is measured. Returns the limit at each reply.
+    """
+    chance, waiting, working, limits = random.Random(0), deque(), [], []
+    for _ in range(num_requests):
+        while pace.has_room:
+            waiting.append(pace.start())
+        while waiting and len(working) < capacity(len(limits)):
+            done_at = clock.now + chance.uniform(0.24, 0.26)
+            heapq.heappush(working, (done_at, chance.random(), waiting.popleft()))
+        clock.now, _, ticket = heapq.heappop(working)
+        pace.answered(ticket)
+        limits.append(pace.limit)
+    return limits
+
+
 def test_flat_latency_doubles_the_limit_to_its_ceiling(clock):
     assert settle(make(clock), clock, lambda n: 0.25, waves=3) == [32, 64, 64]
 
@@ -64,6 +86,21 @@ def test_capacity_cut_to_a_quarter_shrinks_the_limit_but_not_below_the_capacity(
     assert pace.limit == 64
     limits = settle(pace, clock, queueing(16))
     assert all(16 <= limit <= 36 for limit in limits[10:]), limits
+
+
+def test_a_queue_that_builds_up_while_it_is_measured_is_still_seen(clock):
+    limits = serve_in_order(make(clock), clock, lambda replies: 20, 3000)
+    assert all(20 <= limit <= 36 for limit in limits[600:]), limits[600::50]
+
+
+@pytest.mark.parametrize("cut_after", [650, 660, 670])  # at another point of the epoch each
+def test_a_cut_seen_while_the_queue_builds_up_shrinks_the_limit(clock, cut_after):
+    def slots(replies: int) -> int:
+        return 64 if replies < cut_after else 8
+
+    limits = serve_in_order(make(clock), clock, slots, 3000)
+    assert limits[599] == 64
+    assert all(8 <= limit <= 24 for limit in limits[1400:]), limits[1400::50]
 
 
 def test_a_batching_server_slower_at_every_step_is_still_filled(clock):

@@ -8,6 +8,7 @@ import pytest
 from describe.classes import ActionClass
 from describe.errors import UserError
 from describe.prompts import Asker, PromptSet, Sampling, conforms, load_prompts, response_format
+from describe.request import KINDS
 
 ARCHERY = ActionClass(class_id=3, name="Archery", readable="archery")
 SAMPLING = Sampling(
@@ -174,7 +175,7 @@ def test_a_change_of_a_template_changes_its_kind_alone(tmp_path, change):
     before = Asker(load_prompts(str(folder(tmp_path))), SAMPLING)
     keys = [before.ask(ARCHERY, kind, 0).key for kind in ("spatial", "temporal")]
     after = Asker(load_prompts(str(folder(tmp_path, **change))), SAMPLING)
-    same = [after.ask(ARCHERY, k, 0).key == key for k, key in zip(("spatial", "temporal"), keys)]
+    same = [after.ask(ARCHERY, k, 0).key == key for k, key in zip(KINDS, keys, strict=True)]
     assert same == [False, True]
 
 

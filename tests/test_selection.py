@@ -1,4 +1,4 @@
-"""From replies to a set: order, surplus, steps in their places, and who is asked again with whom."""
+"""From replies to a set: order, surplus, steps in their places, and who is asked again."""
 
 import json
 

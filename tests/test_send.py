@@ -16,7 +16,7 @@ from describe.llm import Failure
 from describe.pacing import PaceConfig
 from describe.prompts import Ask
 from describe.request import Reply, Request
-from describe.send import Sender, SendConfig, Stopped
+from describe.send import SendConfig, Sender, Stopped
 
 FAST = PaceConfig(backoff_s=0.001, max_pause_s=0.05, max_failures=3, give_up_s=5)
 

@@ -8,6 +8,8 @@ from adapt.backbone import ViCLIP, ViCLIPConfig
 from adapt.text import tokenize_classes
 from adapt.tokens import tokenize
 
+torch.set_num_threads(1)  # tensors this small are slower on several
+
 TINY = ViCLIPConfig(
     image_size=32, patch_size=16, vision_width=32, vision_layers=3, vision_heads=2, embed_dim=16,
     num_frames=4, text_width=16, text_layers=3, text_heads=2,

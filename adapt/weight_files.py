@@ -1,0 +1,189 @@
+"""Reading weights from disk or the Hugging Face hub: data only, and every fault in one line."""
+
+import contextlib
+import json
+import os
+import pickle
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from describe.errors import UserError
+
+WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")
+# What torch raises, besides its own error, on bytes that only look like a checkpoint.
+_DAMAGE = (
+    RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, AssertionError,
+    struct.error,
+)  # fmt: skip
+
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WeightFile:
+    """Tensors by name, and what stood beside them."""
+
+    path: Path
+    state: dict[str, Tensor]
+    metadata: Mapping[str, str]
+    """The header of a safetensors file; empty for others."""
+
+    config: Mapping[str, Any] | None
+    """`config.json` of the same folder."""
+
+
+def read_weights(source: str | Path) -> WeightFile:
+    """Read a file, a folder with one, or a model of the hub by name.
+
+    Raises:
+        UserError: Nothing is there, or it cannot be read as plain tensors.
+    """
+    path = find_weights(source)
+    if not os.access(path, os.R_OK):
+        raise UserError(f"cannot read {path}; check its permissions")
+    if path.suffix == ".safetensors":
+        state, metadata = _read_safetensors(path)
+    else:
+        state, metadata = _read_pickle(path), {}
+    return WeightFile(path=path, state=state, metadata=metadata, config=_read_config(path))
+
+
+def find_weights(source: str | Path) -> Path:
+    """Return the weight file that `source` names.
+
+    Raises:
+        UserError: Nothing is there.
+    """
+    path = Path(source)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        return _find_in_folder(path)
+    # "owner/name" and nothing like a path: a model of the hub.
+    if isinstance(source, str) and source.count("/") == 1 and source[0] not in "./~":
+        if not source.endswith(SUFFIXES):
+            return _find_on_hub(source)
+    raise UserError(f"no weights at {source}; give a file, a folder, or a hub name such as "
+                    "OpenGVLab/ViCLIP-B-16-hf")  # fmt: skip
+
+
+def _find_in_folder(folder: Path) -> Path:
+    for name in WEIGHT_NAMES:
+        if (folder / name).is_file():
+            return folder / name
+    found = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise UserError(f"{folder} must hold one weight file; found: {names}")
+    return found[0]
+
+
+def _find_on_hub(name: str) -> Path:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    problem = "no " + " or ".join(WEIGHT_NAMES)
+    for file_name in WEIGHT_NAMES:
+        try:
+            path = Path(hf_hub_download(name, file_name))
+        except LocalEntryNotFoundError:  # also an EntryNotFoundError, so it comes first
+            problem = "the hub cannot be reached and its cache does not have the model"
+        except EntryNotFoundError:
+            continue
+        except RepositoryNotFoundError:
+            problem = "the hub has no such model, or it is private"
+            break
+        except (HfHubHTTPError, OSError) as error:
+            problem = str(error).partition("\n")[0]
+        else:
+            _fetch_config(name)
+            return path
+    raise UserError(f"cannot load {name}: {problem}; give a file or a folder with the weights")
+
+
+def _fetch_config(name: str) -> None:
+    """Bring `config.json` beside the weights, where the model has one."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
+    try:
+        hf_hub_download(name, "config.json")
+    except (EntryNotFoundError, HfHubHTTPError, OSError):
+        return  # the sizes can be read from the weights
+
+
+def _read_config(path: Path) -> Mapping[str, Any] | None:
+    file = path.parent / "config.json"
+    if path.name not in WEIGHT_NAMES or not file.is_file():
+        return None
+    try:
+        config: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{file} is not JSON: {error}") from error
+    return config
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}
+            return state, file.metadata() or {}
+    except SafetensorError as error:
+        raise UserError(f"{path} is damaged or cut short: {error}") from error
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path} is not plain tensors: it names code to run, or is damaged; refused"
+        ) from error
+    except (*_DAMAGE, OSError) as error:
+        raise UserError(f"{path} is damaged or cut short: {_first_line(error)}") from error
+    state = loaded.get("model", loaded) if isinstance(loaded, dict) else loaded
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise UserError(f'{path} holds no weights; expected {{"model": {{name: tensor}}}}')
+    return state
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+def write_safetensors(path: Path, state: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write tensors so that a reader sees the whole file or none.
+
+    Raises:
+        UserError: The file cannot be written; the message names it.
+    """
+    from safetensors.torch import save
+
+    data = save(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, metadata
+    )
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
