@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -62,8 +61,13 @@ def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
         return None
 
 
+def _valid(text: str) -> str:
+    """Replace lone surrogates, which JSON may hold and UTF-8 may not."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _one_line(text: str, limit: int = 300) -> str:
-    line = " ".join(text.split())
+    line = _valid(" ".join(text.split()))
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
@@ -72,7 +76,7 @@ def _error_message(body: bytes) -> str:
     text = body.decode(errors="replace")
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _one_line(text)
     error = data.get("error", data) if isinstance(data, dict) else data
     if isinstance(error, dict):
@@ -80,12 +84,16 @@ def _error_message(body: bytes) -> str:
     return _one_line(error if isinstance(error, str) else json.dumps(error))
 
 
-def _failed_status(status: int, message: str, wait_s: float | None) -> Failure:
+def _failed_status(status: int, body: bytes, wait_s: float | None) -> Failure:
+    message = _error_message(body)
     said = f"{status}: {message}" if message else str(status)
     low = message.lower()
     kind: FailureKind
     if status == 429:
-        kind = "quota" if "quota" in low and "exceeded" in low else "rate_limited"
+        # Rate limits speak of "quota" too, at several providers; only this code means an empty
+        # account, and only it comes without a time to wait.
+        is_empty = b"insufficient_quota" in body and wait_s is None
+        kind = "quota" if is_empty else "rate_limited"
     elif status == 503 and "loading" in low:
         kind = "loading"
     elif status in (401, 403):
@@ -109,7 +117,7 @@ def _read_completion(body: bytes) -> Reply | Failure:
     """Take the text out of a 200 response, or say what is wrong with it."""
     try:
         data = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _bad(f"200 with no JSON: {_one_line(body.decode(errors='replace'), 120)}")
     if not isinstance(data, dict) or "choices" not in data:
         return _bad(f"200 without choices: {_error_message(body)}")
@@ -117,7 +125,8 @@ def _read_completion(body: bytes) -> Reply | Failure:
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         return _bad("200 with empty choices")
     choice = choices[0]
-    text = (choice.get("message") or {}).get("content")
+    message = choice.get("message")
+    text = message.get("content") if isinstance(message, dict) else None
     reason = str(choice.get("finish_reason") or "stop")
     if reason == "length":
         return Failure(kind="truncated", detail="cut at max_tokens; raise --max-tokens")
@@ -127,9 +136,9 @@ def _read_completion(body: bytes) -> Reply | Failure:
         return _bad("200 with no text (content is null or empty)")
     usage = data.get("usage") or {}
     return Reply(
-        text=text,
-        finish_reason=reason,
-        model=str(data.get("model") or ""),
+        text=_valid(text),
+        finish_reason=_valid(reason),
+        model=_valid(str(data.get("model") or "")),
         prompt_tokens=_count(usage, "prompt_tokens"),
         completion_tokens=_count(usage, "completion_tokens"),
     )
@@ -144,7 +153,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> Reply | Fa
     """Turn an HTTP response into a reply or a failure. Nothing else decides what is stored."""
     if status == 200:
         return _read_completion(body)
-    return _failed_status(status, _error_message(body), retry_after_s(headers, time.time()))
+    return _failed_status(status, body, retry_after_s(headers, time.time()))
 
 
 async def post(
@@ -165,27 +174,18 @@ async def post(
             proxy=proxy_for(url),
             timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(timeout_s, 15.0)),
         ) as response:
-            outcome = classify(response.status, response.headers, await response.read())
+            body = redact(await response.read(), endpoint)
+            return classify(response.status, response.headers, body)
     except TimeoutError:
-        return Failure(kind="timeout", detail=f"no reply within {timeout_s:g} s")
-    except (
-        aiohttp.ClientError,
-        socket.gaierror,
-        ConnectionError,
-        asyncio.IncompleteReadError,
-    ) as e:
         return Failure(
-            kind="connection", detail=redact(_one_line(str(e) or type(e).__name__), endpoint)
+            kind="timeout", detail=f"no reply within {timeout_s:g} s (--request-timeout)"
         )
-    if isinstance(outcome, Failure):
-        return Failure(
-            kind=outcome.kind,
-            detail=redact(outcome.detail, endpoint),
-            retry_after_s=outcome.retry_after_s,
-        )
-    return outcome
+    except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError, ValueError) as e:
+        said = redact((str(e) or type(e).__name__).encode(), endpoint).decode(errors="replace")
+        return Failure(kind="connection", detail=_one_line(said))
 
 
-def redact(text: str, endpoint: Endpoint) -> str:
-    """Remove the endpoint's key from `text`: some servers repeat it in their errors."""
-    return text.replace(endpoint.api_key, "[key]") if endpoint.api_key else text
+def redact(said: bytes, endpoint: Endpoint) -> bytes:
+    """Remove the endpoint's key from what a server says: some repeat it in their errors."""
+    key = endpoint.api_key.encode()
+    return said.replace(key, b"[key]") if key else said

@@ -143,13 +143,16 @@ class Pace:
         if now - self._waiting_since >= self.config.give_up_s:
             self.dead_because = f"no reply for {now - self._waiting_since:.0f} s: {why}"
 
-    def failed(self, ticket: Ticket, *, why: str) -> None:
-        """Count a request out that was not answered: 5xx, reset, refused, timed out.
+    def failed(self, ticket: Ticket, *, why: str, overloaded: bool = False) -> None:
+        """Count a request out that was not answered: 5xx, reset, refused, timed out (overloaded).
 
         What was in flight together fails together, and counts once. Where others were answered
         meanwhile, the endpoint is alive and the failure is that request's alone.
         """
         self.in_flight -= 1
+        if overloaded and ticket.epoch == self._epoch:
+            self._slow_start = False
+            self._set_limit(self.limit // 2)
         if max(self._last_reply_at, self._last_failure_at) > ticket.started_at:
             return
         self._last_failure_at = self._clock()

@@ -39,6 +39,9 @@ class SendConfig:
     max_attempts: int = 5
     """Attempts at one request before it is reported as failed. Being told to wait is none."""
 
+    max_bad_replies: int = 3
+    """Of those, attempts that a server may answer with nothing usable: each may be paid for."""
+
     deadline_s: float | None = None
     """Longest time for all; then no more is sent. None: no limit."""
 
@@ -58,6 +61,15 @@ class Stopped:
 class _Lane:
     endpoint: Endpoint
     pace: Pace
+    is_proven: bool = False
+    """It has given a usable reply. Until then, an unusable one counts as a failure of its own."""
+
+    is_refused: bool = False
+    """It refused the key or the model; nothing more is sent to it."""
+
+    @property
+    def is_dead(self) -> bool:
+        return self.pace.dead_because is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +88,8 @@ class Sender:
         on_reply: Called with each reply as it arrives; stores it.
         on_failure: Called once for each request that got no usable reply.
         on_note: Called with a line for the user: waiting, an endpoint given up.
+        is_proven: Whether this model has given usable replies before. If not, and the first
+            requests bring none either, the run stops.
     """
 
     def __init__(
@@ -86,6 +100,7 @@ class Sender:
         on_reply: Callable[[Ask, Request, Reply, Endpoint], None],
         on_failure: Callable[[Ask, Failure], None],
         on_note: Callable[[str], None] = lambda line: None,
+        is_proven: bool = False,
     ) -> None:
         self._lanes = [_Lane(e, Pace(config.pace, ceiling=e.max_in_flight)) for e in endpoints]
         self._config = config
@@ -97,7 +112,7 @@ class Sender:
         self._changed = asyncio.Event()
         self._stopped: Stopped | None = None
         self._error: BaseException | None = None
-        self._replies = 0
+        self._is_proven = is_proven
         self._failures = 0
 
     async def run(self, asks: Iterable[tuple[Ask, Request]]) -> Stopped | None:
@@ -139,19 +154,27 @@ class Sender:
 
     async def _lane_with_room(self) -> _Lane | None:
         while self._stopped is None:
-            open_lanes = [lane for lane in self._lanes if lane.pace.has_room]
-            if open_lanes:
-                return min(open_lanes, key=lambda lane: lane.pace.load)
-            alive = [lane for lane in self._lanes if lane.pace.dead_because is None]
-            if not alive:
-                reasons = "; ".join(
-                    f"{x.endpoint.name}: {x.pace.dead_because}" for x in self._lanes
-                )
-                self._stop("unreachable", reasons)
+            lanes = [lane for lane in self._lanes if not lane.is_refused and lane.pace.has_room]
+            if lanes:
+                return min(lanes, key=lambda lane: lane.pace.load)
+            if all(lane.is_dead for lane in self._lanes):
+                self._stop_for_want_of_endpoints()
                 return None
-            pauses = [lane.pace.pause_left_s for lane in alive if lane.pace.pause_left_s > 0]
-            await self._wait(min(pauses, default=None))
+            pauses = [lane.pace.pause_left_s for lane in self._lanes if not lane.is_dead]
+            pause_s = min((pause for pause in pauses if pause > 0), default=None)
+            if pause_s is not None or self._tasks:  # else a pause ended between the two looks
+                await self._wait(pause_s)
         return None
+
+    def _stop_for_want_of_endpoints(self) -> None:
+        all_refused = all(lane.is_refused for lane in self._lanes)
+        reasons = [
+            lane.pace.dead_because or ""
+            if lane.is_refused
+            else f"{lane.endpoint.name}: {lane.pace.dead_because}"
+            for lane in self._lanes
+        ]
+        self._stop("refused" if all_refused else "unreachable", "; ".join(reasons))
 
     async def _wait(self, timeout_s: float | None) -> None:
         """Sleep until a task ends, a stop is asked for, or `timeout_s` have passed."""
@@ -172,7 +195,7 @@ class Sender:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None and self._error is None:
             self._error = task.exception()
-            self._stop("refused", str(self._error))
+            self._stop("unreachable", str(self._error))
         self._changed.set()
 
     async def _attempt(
@@ -190,15 +213,24 @@ class Sender:
             raise
         if isinstance(outcome, Reply):
             lane.pace.answered(ticket)
-            self._replies += 1
+            lane.is_proven = self._is_proven = True
             self._on_reply(ask, request, outcome, lane.endpoint)
             return
         self._pace_failure(lane, ticket, outcome)
         if outcome.kind in FATAL:
-            model = str(request.body["model"])
-            self._stop("refused", await asyncio.to_thread(_explain, lane.endpoint, model, outcome))
+            self._again.append(sending)  # another endpoint may take it
+            await self._give_up(lane, str(request.body["model"]), outcome)
         else:
             self._settle(sending, outcome)
+
+    async def _give_up(self, lane: _Lane, model: str, failure: Failure) -> None:
+        """Send nothing more to an endpoint that refused the key or the model; go on elsewhere."""
+        if lane.is_refused:
+            return
+        lane.is_refused = True
+        lane.pace.dead_because = await asyncio.to_thread(_explain, lane.endpoint, model, failure)
+        if not all(other.is_dead for other in self._lanes):
+            self._on_note(f"going on without it: {lane.pace.dead_because}")
 
     def _pace_failure(self, lane: _Lane, ticket: Ticket, failure: Failure) -> None:
         was_paused = lane.pace.pause_left_s > 0
@@ -209,8 +241,9 @@ class Sender:
                 why=failure.detail,
                 overloaded=failure.kind == "rate_limited",
             )
-        elif failure.kind in UNANSWERED:
-            lane.pace.failed(ticket, why=failure.detail)
+        elif failure.kind in UNANSWERED or (failure.kind == "bad_reply" and not lane.is_proven):
+            overloaded = failure.kind == "timeout"
+            lane.pace.failed(ticket, why=failure.detail, overloaded=overloaded)
         else:
             lane.pace.answered(ticket, good=False)
         pause_s = lane.pace.pause_left_s
@@ -221,17 +254,21 @@ class Sender:
         """Queue a failed request again, or report it."""
         if failure.kind in ("rate_limited", "loading"):
             self._again.append(sending)
-        elif failure.kind in RETRIED and sending.attempt < self._config.max_attempts:
+        elif failure.kind in RETRIED and sending.attempt < self._most_attempts(failure):
             self._again.append(replace(sending, attempt=sending.attempt + 1))
         else:
             self._failures += 1
             self._on_failure(sending.ask, failure)
-            if self._replies == 0 and self._failures >= USELESS_AT_FIRST:
+            if not self._is_proven and self._failures >= USELESS_AT_FIRST:
                 self._stop(
                     "useless",
                     f"none of the first {self._failures} requests got a usable "
                     f"reply, the last one: {failure.detail}",
                 )
+
+    def _most_attempts(self, failure: Failure) -> int:
+        most = self._config.max_attempts
+        return min(most, self._config.max_bad_replies) if failure.kind == "bad_reply" else most
 
     def _stop(self, why: str, message: str) -> None:
         if self._stopped is None:
@@ -240,7 +277,7 @@ class Sender:
 
     async def _drain(self) -> None:
         """Take what arrives within a few seconds; a second interrupt ends even that."""
-        if self._tasks and self._stopped is not None and self._stopped.why != "refused":
+        if self._tasks and self._stopped is not None and self._error is None:
             self._on_note(
                 f"waiting up to {self._config.drain_s:g} s for {len(self._tasks)} replies"
             )
@@ -304,6 +341,8 @@ def _explain(endpoint: Endpoint, model: str, failure: Failure) -> str:
         names = [str(each.get("id")) for each in fetch_models(endpoint, timeout_s=10)]
     except UserError:
         return f"{endpoint.name} has no model {model!r} or no such path ({failure.detail})"
+    if model in names:
+        return f"{endpoint.name} has the model but no such path ({failure.detail})"
     nearest = nearest_model(model, names)
     hint = f"; did you mean {nearest!r}?" if nearest else ""
     return f"{endpoint.name} has no model {model!r}; it has: {', '.join(names)}{hint}"

@@ -21,6 +21,15 @@ def test_a_good_answer_is_a_reply():
     assert classify(200, {}, body) == expected
 
 
+def test_a_lone_surrogate_in_a_reply_can_be_stored():
+    reply = classify(200, {}, b'{"choices": [{"message": {"content": "a \\ud83d b"}}]}')
+    assert isinstance(reply, Reply)
+    assert reply.text == "a ? b"
+    failure = classify(500, {}, b'{"error": "a \\ud83d b"}')
+    assert isinstance(failure, Failure)
+    assert failure.detail == "500: a ? b"
+
+
 def test_an_answer_without_usage_is_still_a_reply():
     reply = classify(200, {}, completion(content="text"))
     assert isinstance(reply, Reply)
@@ -47,7 +56,11 @@ def test_an_answer_without_usage_is_still_a_reply():
         (403, b"", "auth", "403"),
         (404, b'{"error": {"message": "no model"}}', "not_found", "404: no model"),
         (429, b'{"error": {"message": "slow down"}}', "rate_limited", "429: slow down"),
-        (429, b'{"error": {"message": "You exceeded your current quota"}}', "quota", "quota"),
+        (429, b'{"error": {"message": "no credit", "code": "insufficient_quota"}}', "quota", "no"),
+        (429, b"Quota exceeded for requests per minute", "rate_limited", "429: Quota exceeded"),
+        (200, b'{"choices": [{"message": "x"}]}', "bad_reply", "no text"),
+        (200, b"[" * 100_000, "bad_reply", "no JSON"),
+        (500, b"[" * 100_000, "server_error", "500: [[["),
         (503, b'{"error": {"message": "Loading model"}}', "loading", "503: Loading"),
         (503, b"busy", "server_error", "503: busy"),
         (500, b"\xff\xfe", "server_error", "500"),
@@ -65,6 +78,13 @@ def test_a_failure_is_one_short_line():
     assert isinstance(failure, Failure)
     assert "\n" not in failure.detail
     assert len(failure.detail) <= 310
+
+
+def test_429_with_a_time_to_wait_is_never_an_empty_account():
+    body = b'{"error": {"code": "insufficient_quota"}}'
+    failure = classify(429, {"Retry-After": "6"}, body)
+    assert isinstance(failure, Failure)
+    assert (failure.kind, failure.retry_after_s) == ("rate_limited", 6.0)
 
 
 @pytest.mark.parametrize(
@@ -85,5 +105,5 @@ def test_retry_after_is_read_in_seconds_or_as_a_date(value, expected):
 
 def test_the_key_is_taken_out_of_what_a_server_says():
     endpoint = Endpoint(base_url="http://h/v1", api_key="sk-secret", name="h")
-    assert redact("Incorrect API key: sk-secret.", endpoint) == "Incorrect API key: [key]."
+    assert redact(b"Incorrect API key: sk-secret.", endpoint) == b"Incorrect API key: [key]."
     assert "sk-secret" not in repr(endpoint)

@@ -213,3 +213,12 @@ def test_a_reply_ends_a_row_of_failures(clock):
         clock.now += 0.1
         pace.answered(ticket)
     assert pace.dead_because is None
+
+
+def test_a_wave_of_timeouts_halves_the_limit_once(clock):
+    pace = make(clock)
+    tickets = [pace.start() for _ in range(16)]
+    clock.now += 180
+    for ticket in tickets:
+        pace.failed(ticket, why="no reply within 180 s", overloaded=True)
+    assert (pace.limit, pace.failures) == (8, 1)

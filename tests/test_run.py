@@ -114,7 +114,7 @@ def test_k400_all_cached_sends_nothing_and_imports_nothing_heavy(k400):
     assert described.files("sets") == before
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in ended.err.split("\n")}
     assert {"diskcache", "jinja2"} <= imported
-    assert imported.isdisjoint({"openai", "aiohttp", "datasets", "xllamacpp", "torch"})
+    assert imported.isdisjoint({"openai", "aiohttp", "datasets", "xllamacpp", "torch", "pandas"})
 
 
 def test_two_endpoints_share_the_work(describe, serve):

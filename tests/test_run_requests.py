@@ -104,7 +104,7 @@ CHANGES = {
         put("spatial.jinja", SPATIAL_PROMPT.replace("videos", "films")),
         *([], SPATIAL, "body.messages[0].content"),
     ),
-    "no system prompt": (put("spatial.jinja", PROMPT), [], SPATIAL, "body.messages[0].role"),
+    "no system prompt": (put("spatial.jinja", PROMPT), [], SPATIAL, "changed body.messages ("),
     "model": (nothing, ["--model", "other"], BOTH, "body.model"),
     "revision": (nothing, ["--revision", "abc"], BOTH, "revision"),
     "temperature": (nothing, ["--temperature", "0.5"], BOTH, "body.temperature"),

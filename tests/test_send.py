@@ -30,6 +30,8 @@ class Run:
             for i, server in enumerate(servers)
         ]
         config.setdefault("pace", FAST)
+        is_proven = config.pop("is_proven", False)
+        self.on_note: Callable[[], None] = lambda: None
         self.replies: dict[int, str] = {}
         self.failures: dict[int, Failure] = {}
         self.notes: list[str] = []
@@ -41,8 +43,13 @@ class Run:
             SendConfig(**config),
             on_reply=self._on_reply,
             on_failure=lambda ask, failure: self.failures.update({ask.sample: failure}),
-            on_note=self.notes.append,
+            on_note=self._on_note,
+            is_proven=is_proven,
         )
+
+    def _on_note(self, line: str) -> None:
+        self.notes.append(line)
+        self.on_note()
 
     def _on_reply(self, ask: Ask, request: Request, reply: Reply, endpoint: Endpoint) -> None:
         assert ask.sample not in self.replies, "a reply was handed back twice"
@@ -125,7 +132,7 @@ def test_concurrency_is_bounded_and_requests_are_drawn_only_when_there_is_room(s
 )
 def test_a_passing_fault_is_tried_again(serve, bad):
     server = serve(lambda body, n: bad if n % 5 == 1 else good(body))
-    run = Run(server, max_attempts=20)
+    run = Run(server, max_attempts=20, max_bad_replies=20)
     assert run.send(40) is None
     assert sorted(run.replies) == list(range(40))
     assert run.failures == {}
@@ -156,6 +163,14 @@ def test_attempts_are_bounded(serve):
     run = Run(server, max_attempts=4)
     assert run.send(10) is None
     assert run.failures[3].kind == "bad_reply"
+    assert sum(number_of(body) == 3 for body in server.requests) == 3  # max_bad_replies
+
+
+def test_a_server_error_of_one_request_is_tried_as_often_as_allowed(serve):
+    server = serve(lambda body, n: Answer(status=500) if number_of(body) == 3 else good(body))
+    run = Run(server, max_attempts=4, pace=PaceConfig(max_failures=99, backoff_s=0.001))
+    assert run.send(10) is None
+    assert run.failures[3].kind == "server_error"
     assert sum(number_of(body) == 3 for body in server.requests) == 4
 
 
@@ -205,7 +220,9 @@ def test_429_from_all_is_no_storm(serve):
 
 
 def test_a_used_up_quota_stops_at_once(serve):
-    server = serve(lambda body, n: Answer(status=429, raw="You exceeded your current quota"))
+    server = serve(
+        lambda body, n: Answer(status=429, raw='{"error": {"code": "insufficient_quota"}}')
+    )
     stopped = Run(server, pace=PaceConfig(start_concurrency=1)).send(100)
     assert stopped is not None
     assert "quota is used up" in stopped.message
@@ -251,6 +268,47 @@ def test_with_two_servers_one_may_die(serve):
     run = Run(alive, dying, max_attempts=10)
     assert run.send(200) is None
     assert sorted(run.replies) == list(range(200))
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_one_endpoint_that_refuses_costs_the_others_nothing(serve, status):
+    good_one, refusing = serve(), serve(lambda body, n: Answer(status=status, raw="no"))
+    run = Run(good_one, refusing)
+    assert run.send(200) is None
+    assert sorted(run.replies) == list(range(200))
+    assert any("going on without it" in note for note in run.notes)
+
+
+def test_replies_in_flight_are_kept_when_a_request_is_refused(serve):
+    # One 401 among 16 requests that were sent together: the 15 others were paid for.
+    refused = threading.Event()
+
+    def answer(body: dict, n: int) -> Answer:
+        if number_of(body) == 3:
+            return Answer(status=401, raw="no")
+        return Answer(text=good_reply(body), wait_for=refused)
+
+    run = Run(serve(answer), drain_s=20, pace=PaceConfig(start_concurrency=16))
+    run.on_note = refused.set
+    stopped = run.send(100)
+    assert stopped is not None
+    assert stopped.why == "refused"
+    assert len(run.replies) == 15
+
+
+def test_an_endpoint_that_never_answers_usefully_gets_little_of_the_work(serve):
+    good_one, page = serve(), serve(lambda body, n: Answer(raw="<html>hello</html>"))
+    run = Run(good_one, page, max_attempts=10, max_bad_replies=10)
+    assert run.send(300) is None
+    assert sorted(run.replies) == list(range(300))
+    assert page.count < 40
+
+
+def test_a_model_that_has_answered_before_is_not_given_up_for_a_few_bad_requests(serve):
+    server = serve(lambda body, n: Answer(text="cut", finish_reason="length"))
+    run = Run(server, is_proven=True)
+    assert run.send(20) is None
+    assert len(run.failures) == 20
 
 
 def test_two_servers_share_the_work(serve):

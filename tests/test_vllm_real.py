@@ -22,7 +22,7 @@ def describe(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         [
             *command,
             *("--vllm", os.environ["VLLM_MODEL"], "--vllm-python", os.environ["VLLM_PYTHON"]),
-            *("--model", "SmolLM2-135M-Instruct", "--vllm-args", SERVER, *arguments),
+            *("--model", "SmolLM2-135M-Instruct", f"--vllm-args={SERVER}", *arguments),
         ],
         capture_output=True,
         env={**os.environ, "DESCRIBE_HOME": str(home)},

@@ -243,4 +243,7 @@ if __name__ == "__main__":
     serve(sys.argv[1])
     from describe.__main__ import main
 
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # to take all the libraries apart would take longer than the run
