@@ -1,5 +1,6 @@
 """The command: `python -m describe --dataset k400`."""
 
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -48,7 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("describe: interrupted; run the same command again to go on", file=sys.stderr)
         return INTERRUPTED
-    print_outcome(config, outcome)
+    try:
+        print_outcome(config, outcome)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has read enough; the work is done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return exit_status(outcome)
 
 

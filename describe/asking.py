@@ -1,6 +1,8 @@
 """Getting the replies of a run: from the store, from a batch file, or from the endpoints."""
 
 import asyncio
+import random
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -15,7 +17,7 @@ from describe.llm import Failure, FailureKind
 from describe.prompts import Ask, Asker, conforms
 from describe.request import Reply, Request
 from describe.selection import Slot, first_sight
-from describe.send import Sender, Stopped
+from describe.send import SendConfig, Sender, Stopped
 from describe.terminal import Progress, progress, say
 
 # Replies after which a server that does not keep to the JSON schema is noticed and told of.
@@ -78,6 +80,8 @@ class Asking:
         self._fresh: set[str] = set()  # keys that this run has replies to (--cache refresh)
         self._imported: dict[str, Reply | Failure] = {}
         self._conforming: list[bool] = []
+        self._has_said_form = False
+        self._began_at = time.monotonic()
 
     def read_batches(self) -> None:
         """Read batch files; each reply is stored when its request comes up."""
@@ -91,13 +95,15 @@ class Asking:
 
     def missing(self, asks: Sequence[Ask], *, topping_up: bool) -> list[Ask]:
         """Return the asks that nothing is known of, and count all of them."""
+        replied = self.counts.replied
         for ask in asks:
             self._take_imported(ask)
         missing = [ask for ask in asks if not self._is_known(ask)]
-        num_asked = len({ask.key for ask in asks})
-        self.counts.asked += num_asked
-        self.counts.cached += num_asked - len({ask.key for ask in missing})
-        self.counts.topped_up += num_asked if topping_up else 0
+        keys = {ask.key for ask in asks}
+        without = {ask.key for ask in missing} | (keys & self.counts.failures.keys())
+        self.counts.asked += len(keys)
+        self.counts.cached += len(keys - without) - (self.counts.replied - replied)
+        self.counts.topped_up += len(keys) if topping_up else 0
         return missing
 
     def requests(self, asks: Iterable[Ask]) -> Iterator[tuple[Ask, Request]]:
@@ -116,15 +122,29 @@ class Asking:
         """Send what is missing in round `number`; return why it ended early, or None."""
         title = "describing" if number == 0 else f"top-up {number}"
         endpoints = self._open()
+        # Two runs on one workspace begin at different places, and so meet each other's replies
+        # instead of asking in step. The order leaves no trace in the set.
+        first = random.randrange(len(asks))
         with progress(title, len({ask.key for ask in asks})) as shown:
             sender = Sender(
                 endpoints,
-                self.config.sending,
+                self._sending(),
+                is_proven=self.counts.cached + self.counts.replied > 0,
                 on_reply=lambda *args: self._on_reply(shown, *args),
                 on_failure=lambda *args: self._on_failure(shown, *args),
                 on_note=shown.note,
             )
-            return asyncio.run(sender.run(self.requests(asks)))
+            stopped = asyncio.run(sender.run(self.requests([*asks[first:], *asks[:first]])))
+            self._say_form(shown)
+            return stopped
+
+    def _sending(self) -> SendConfig:
+        """The configuration, with what is left of the deadline: it is one for the whole run."""
+        sending = self.config.sending
+        if sending.deadline_s is None:
+            return sending
+        passed_s = time.monotonic() - self._began_at
+        return replace(sending, deadline_s=max(0.0, sending.deadline_s - passed_s))
 
     def mark_hopeless(self, slots: Iterable[Slot]) -> None:
         """Mark the slots that another sample would not help."""
@@ -135,6 +155,8 @@ class Asking:
     def _take_imported(self, ask: Ask) -> None:
         outcome = self._imported.pop(ask.key, None)
         self.counts.unmatched = len(self._imported)
+        if self.config.cache != "refresh" and ask.key in self.store:
+            return  # a stored reply is never replaced in passing
         if isinstance(outcome, Reply):
             self._store(ask, self.asker.request(ask), outcome)
         elif outcome is not None:
@@ -145,15 +167,17 @@ class Asking:
         """Whether asking would bring nothing new: a reply, or a failure that would recur."""
         if ask.key in self._fresh:
             return True
-        if ask.key in self.ledger.permanent and not self.config.retry_failures:
-            self.counts.failures[ask.key] = self.ledger.permanent[ask.key]
-            return True
         if self.config.cache == "refresh":
             return False
         reply = self.store.get(ask.key)
-        if reply is not None and reply.server:
-            self._stored_servers.add(reply.server)
-        return reply is not None
+        if reply is not None:
+            self._stored_servers |= {reply.server} - {""}
+            return True
+        failure = self.ledger.permanent.get(ask.key)
+        if failure is None or self.config.retry_failures:
+            return False
+        self.counts.failures[ask.key] = failure
+        return True
 
     def _store(self, ask: Ask, request: Request, reply: Reply) -> None:
         label = {"class": ask.action.name, "kind": ask.kind}
@@ -178,17 +202,21 @@ class Asking:
         shown.failed()
 
     def _look_at_form(self, shown: Progress, reply: Reply) -> None:
-        """Say so once, when the first replies do not keep to the schema that was sent."""
-        if self.config.structured_output != "json_schema":
-            return
         if len(self._conforming) < LOOK_AT_FIRST:
             self._conforming.append(conforms(reply.text, self.config.num_sentences))
-            if len(self._conforming) == LOOK_AT_FIRST and sum(self._conforming) < LOOK_AT_FIRST / 2:
-                shown.note(
-                    "the server ignores response_format: "
-                    f"{sum(self._conforming)} of the first {LOOK_AT_FIRST} replies keep to the "
-                    "JSON schema; what can be read is repaired, more may be rejected"
-                )
+            if len(self._conforming) == LOOK_AT_FIRST:
+                self._say_form(shown)
+
+    def _say_form(self, shown: Progress) -> None:
+        """Say so once, when the first replies do not keep to the schema that was sent."""
+        kept, seen = sum(self._conforming), len(self._conforming)
+        is_asked = self.config.structured_output == "json_schema"
+        if is_asked and not self._has_said_form and 2 * kept < seen:
+            self._has_said_form = True
+            shown.note(
+                f"the server ignores response_format: {kept} of the first {seen} replies keep to "
+                "the JSON schema; what can be read is repaired, more may be rejected"
+            )
 
     def _open(self) -> list[Endpoint]:
         """Start or reach the endpoints, once a run, and compare the model with the stored one."""

@@ -1,9 +1,9 @@
 """OpenAI Batch API files: requests out, replies in, matched by custom_id = request key."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from describe.errors import UserError
 from describe.llm import Failure, classify
@@ -61,29 +61,40 @@ def _parts(requests: Iterable[Request]) -> Iterator[list[str]]:
 def read_batch(path: Path) -> Iterator[tuple[str, Reply | Failure]]:
     """Yield (request key, outcome) for each line of a batch's output or error file.
 
+    A line that is none of a batch's results (the last one of a download cut short, say) is passed
+    over with a warning: the others were paid for.
+
     Raises:
-        UserError: The file is missing, or a line is not one of a batch's results.
+        UserError: The file cannot be read, or no line of it is a result of a batch.
     """
+    number = faults = 0
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8", errors="replace") as file:
             for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield _read_line(line, f"{path}:{number}")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the batch file {path}: {error}") from error
+                found = _read_line(line)
+                if found is not None:
+                    yield found
+                elif line.strip():
+                    faults += 1
+                    warnings.warn(
+                        f"{path}:{number}: not a result of a batch (custom_id, response, error); "
+                        "passed over",
+                        stacklevel=2,
+                    )
+    except OSError as error:
+        raise UserError(f"cannot read the batch file {path}: {error.strerror}") from error
+    if faults and faults == number:
+        raise UserError(f"{path} is no result file of a batch: none of its {number} lines is one")
 
 
-def _read_line(line: str, where: str) -> tuple[str, Reply | Failure]:
+def _read_line(line: str) -> tuple[str, Reply | Failure] | None:
     try:
-        data: Mapping[str, Any] = json.loads(line)
-        key = str(data["custom_id"])
-        response = data.get("response") or {}
-        error = data.get("error")
-    except (ValueError, KeyError, TypeError, AttributeError) as fault:
-        raise UserError(
-            f"{where}: not a line of a batch's results (custom_id, response, error)"
-        ) from fault
-    if error or not response:
-        return key, Failure(kind="bad_reply", detail=f"the batch reports: {json.dumps(error)}")
-    body = json.dumps(response.get("body")).encode()
-    return key, classify(int(response.get("status_code") or 200), {}, body)
+        data = json.loads(line)
+        key, response, error = str(data["custom_id"]), data.get("response"), data.get("error")
+        if error or not response:
+            reason = json.dumps(error)[:200]
+            return key, Failure(kind="bad_reply", detail=f"the batch reports: {reason}")
+        body = json.dumps(response["body"]).encode()
+        return key, classify(int(response.get("status_code") or 200), {}, body)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None

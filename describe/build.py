@@ -12,6 +12,7 @@ from describe.classes import ClassList, load_classes, read_classes, subset
 from describe.config import Config
 from describe.dataset import WrittenVersion, write_version
 from describe.endpoints import ModelIdentity
+from describe.errors import UserError
 from describe.estimate import Estimate, estimate, reasons
 from describe.ledger import Ledger
 from describe.manifest import descriptions, manifest, rejections
@@ -74,7 +75,7 @@ def build(config: Config) -> Outcome:
         if config.dry_run or config.export_batch:
             return _only_plan(config, asking, [], outcome)
         outcome.written = write_version(
-            config.out or home / "sets" / classes.dataset,
+            config.out or home / "sets" / set_name(config, classes),
             descriptions(slots, asker),
             rejections(slots, asker),
             manifest(config, listed, asker, slots, asking),
@@ -97,9 +98,19 @@ def pick_classes(config: Config, listed: ClassList) -> ClassList:
     if ";" not in config.subset and config.subset in listed.subsets:
         return subset(listed, config.subset)
     names = [name.strip() for name in config.subset.split(";") if name.strip()]
+    if not names:
+        raise UserError("--subset names no class")
     chosen = {listed.find(name).name for name in names}
     kept = tuple(each for each in listed.classes if each.name in chosen)
     return ClassList(dataset=listed.dataset, classes=kept, subsets=listed.subsets)
+
+
+def set_name(config: Config, classes: ClassList) -> str:
+    """Return the folder of the set: a part of a dataset must not become its newest version."""
+    if config.subset is None:
+        return classes.dataset
+    is_public = config.subset.isidentifier()
+    return f"{classes.dataset}_{config.subset if is_public else 'part'}"
 
 
 def sampling(config: Config, model: ModelIdentity) -> Sampling:
@@ -115,6 +126,8 @@ def sampling(config: Config, model: ModelIdentity) -> Sampling:
         frequency_penalty=config.frequency_penalty,
         presence_penalty=config.presence_penalty,
         structured_output=config.structured_output,
+        token_field=config.token_field,
+        omit=config.omit,
         extra_body=config.extra_fields,
     )
 
@@ -128,8 +141,8 @@ def next_asks(config: Config, asker: Asker, slots: list[Slot], number: int) -> l
     asks = []
     for slot in slots:
         is_short = len(slot.kept) < config.num_descriptions and not slot.hopeless
-        wanted = -(-config.num_descriptions // config.num_sentences) if number == 0 else is_short
-        for _ in range(wanted):
+        top_up = 1 if is_short else 0
+        for _ in range(config.requests_a_slot if number == 0 else top_up):
             confusable = slot.confusable() if number else ""
             ask = asker.ask(slot.action, slot.kind, len(slot.asks), confusable)
             slot.asks.append(ask)

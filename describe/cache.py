@@ -4,12 +4,14 @@ Replies cost money, so this is data and not a cache that may be thrown away: not
 nothing is overwritten in silence, and a damaged file is set aside and read as far as it goes.
 """
 
+import fcntl
 import json
+import shutil
 import sqlite3
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -31,7 +33,7 @@ class Entry:
     request: Request
     reply: Reply
     label: Mapping[str, str] = field(default_factory=dict)
-    """What the request was for: dataset, class, kind. Never part of the key."""
+    """What the request was for: class and kind. Never part of the key."""
 
     def to_json(self) -> str:
         """Return the stored text, with a checksum over all of it."""
@@ -100,7 +102,9 @@ class ReplyStore:
         return self._safely(lambda: self._db.get(key, retry=True))
 
     def put(self, request: Request, reply: Reply, label: Mapping[str, str]) -> None:
-        """Store a reply, on disk when this returns. A former reply is kept as history.
+        """Store a reply, safe from any end of this process when this returns.
+
+        A former reply to the same request is kept as history.
 
         Raises:
             UserError: It could not be written; the message names the folder.
@@ -190,12 +194,20 @@ class ReplyStore:
             raise _cannot_write(self.folder, error) from error
 
     def _salvage(self, error: sqlite3.DatabaseError) -> None:
-        aside = _set_aside(self.folder)
-        self._db = _open_db(self.folder)
-        rescued = 0
-        for key, text in _readable_rows(aside / "cache.db"):
-            self._db.set(key, text)
-            rescued += 1
+        """Put a sound store with all that can be read in the place of a damaged one.
+
+        The new one is complete before it takes the name, so that a kill in between loses nothing;
+        of two runs that find the damage, one salvages and the other finds a sound store.
+        """
+        try:
+            with _one_salvager(self.folder):
+                if not _is_damaged(self.folder / "cache.db"):
+                    self._db = _open_db(self.folder)
+                    return
+                rescued, aside = _rescue(self.folder)
+                self._db = _open_db(self.folder)
+        except (sqlite3.DatabaseError, OSError) as fault:
+            raise _cannot_write(self.folder, fault) from fault
         warnings.warn(
             f"the replies in {self.folder} were damaged ({error}); {rescued} could be read and "
             f"were kept, the damaged file is in {aside}",
@@ -270,12 +282,38 @@ def _cannot_write(folder: Path, error: Exception) -> UserError:
     return UserError(f"cannot store replies in {folder}: {error}; what was stored before is safe")
 
 
-def _set_aside(folder: Path) -> Path:
+@contextmanager
+def _one_salvager(folder: Path) -> Iterator[None]:
+    with folder.with_name(f"{folder.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _is_damaged(path: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(path)) as db:
+            found = db.execute("PRAGMA quick_check(1)").fetchone()
+            db.execute("SELECT count(*) FROM Cache")
+            return bool(found != ("ok",))
+    except sqlite3.DatabaseError:
+        return True
+
+
+def _rescue(folder: Path) -> tuple[int, Path]:
+    """Replace a damaged folder; return the number of rows rescued, and where the old one is."""
+    fresh = folder.with_name(f"{folder.name}.rescued")
+    shutil.rmtree(fresh, ignore_errors=True)
+    with closing(_open_db(fresh)) as db:
+        rescued = 0
+        for key, text in _readable_rows(folder / "cache.db"):
+            db.set(key, text)
+            rescued += 1
     number = 1
     while (aside := folder.with_name(f"{folder.name}.damaged-{number}")).exists():
         number += 1
     folder.rename(aside)
-    return aside
+    fresh.rename(folder)
+    return rescued, aside
 
 
 def _readable_rows(path: Path) -> Iterator[tuple[str, str]]:

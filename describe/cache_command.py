@@ -26,22 +26,11 @@ class CacheConfig:
     """Add the replies of such files; a stored one is never replaced."""
 
     explain: str | None = None
-    """A class: say how each of its requests would differ from the nearest stored one."""
-
-    dataset: str | None = None
-    """The dataset of that class."""
-
-    classes: Path | None = None
-    """Or your own class list."""
-
-    prompts: str = "v1"
-    """The prompts that would be used."""
-
-    model: str | None = None
-    """The model that would be used (default: the embedded one)."""
+    """A class: say how its requests differ from the nearest stored ones. All other flags are
+    those of `python -m describe`: --dataset hmdb51 --temperature 0.8, say."""
 
 
-def run(config: CacheConfig) -> int:
+def run(config: CacheConfig, rest: Sequence[str]) -> int:
     """Do what was asked for; verifying is the default. Returns the exit status."""
     with ReplyStore(workspace() / "replies") as store:
         if config.export is not None:
@@ -49,7 +38,7 @@ def run(config: CacheConfig) -> int:
         if config.import_:
             return max(_import(store, path) for path in config.import_)
         if config.explain is not None:
-            return _explain(store, config)
+            return _explain(store, config.explain, rest)
         return _verify(store)
 
 
@@ -103,24 +92,18 @@ def _read(path: Path) -> Iterator[tuple[str, Entry | ValueError]]:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _explain(store: ReplyStore, config: CacheConfig) -> int:
+def _explain(store: ReplyStore, class_name: str, rest: Sequence[str]) -> int:
+    from describe.__main__ import parse_args
     from describe.backend import identify
     from describe.build import listed_classes, pick_classes, sampling
-    from describe.config import Config
     from describe.estimate import Nearest
     from describe.prompts import Asker, load_prompts
     from describe.request import KINDS
 
-    run_config = Config(
-        dataset=config.dataset,
-        classes=config.classes,
-        subset=config.explain,
-        prompts=config.prompts,
-        model=config.model,
-    )
+    config = parse_args([*rest, "--subset", class_name])
     nearest = Nearest(store)
-    asker = Asker(load_prompts(config.prompts), sampling(run_config, identify(run_config)))
-    for action in pick_classes(run_config, listed_classes(run_config)).classes:
+    asker = Asker(load_prompts(config.prompts), sampling(config, identify(config)))
+    for action in pick_classes(config, listed_classes(config)).classes:
         for kind in KINDS:
             ask = asker.ask(action, kind, 0)
             if ask.key in store:
@@ -137,7 +120,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns 0 sound or done, 1 damaged or a mistake of the user's."""
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     try:
-        return run(tyro.cli(CacheConfig, args=argv, prog="python -m describe.cache"))
+        config, rest = tyro.cli(
+            CacheConfig, args=argv, prog="python -m describe.cache", return_unknown_args=True
+        )
+        if rest and config.explain is None:
+            raise UserError(f"{rest[0]} goes with --explain CLASS only")
+        return run(config, rest)
     except UserError as error:
         print(f"describe: {error}", file=sys.stderr)
         return 1

@@ -5,10 +5,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from describe.dataset import SECRET_NAME
 from describe.errors import UserError
 from describe.pacing import PaceConfig
 from describe.rules import RuleConfig
 from describe.send import SendConfig
+from describe.versions import VERSION_NAME
+
+# Fields of a request that have flags of their own, or that reading the reply relies on.
+OWN_FIELDS = frozenset(
+    """
+    frequency_penalty max_tokens messages model n presence_penalty response_format seed stream
+    max_completion_tokens temperature top_p
+    """.split()
+)
+MOST = 10**9
+
+
+# Fields that no request can be without.
+NEEDED_FIELDS = frozenset({"messages", "model"})
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +97,12 @@ class Config:
     structured_output: Literal["json_schema", "json_object", "off"] = "json_schema"
     """How the server is held to the JSON form."""
 
+    token_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """What the API calls the limit of a reply; OpenAI's newer models take the second."""
+
+    omit: tuple[str, ...] = ()
+    """Fields to leave out of every request, for servers that refuse them, such as seed."""
+
     extra_body: str = "{}"
     """Further fields of every request, as JSON: '{"top_k": 40}'."""
 
@@ -97,7 +122,7 @@ class Config:
     """Seconds after which nothing more is sent."""
 
     ready_timeout: float = 900.0
-    """Seconds that a starting or loading server may take."""
+    """Seconds that a vLLM server may take to start, or any server to stop asking us to wait."""
 
     class_name: Literal["allow", "flag", "reject"] = "allow"
     """What to do with a sentence that contains the name of its class."""
@@ -112,7 +137,8 @@ class Config:
     """Name of the version to write; by default the next free one: v1, v2, ..."""
 
     out: Path | None = None
-    """Folder of the set; by default sets/<dataset> in the workspace (DESCRIBE_HOME)."""
+    """Folder of the set; by default sets/<dataset> in the workspace (DESCRIBE_HOME), or
+    sets/<dataset>_<subset>."""
 
     dry_run: bool = False
     """Send nothing: say what would be sent, why, and what it would cost."""
@@ -141,6 +167,12 @@ class Config:
             ("frequency-penalty", self.frequency_penalty, -2, 2),
             ("presence-penalty", self.presence_penalty, -2, 2),
             ("concurrency", self.concurrency, 1, 4096),
+            ("max-tokens", self.reply_tokens, 1, MOST),
+            ("request-timeout", self.request_timeout, 1, MOST),
+            ("ready-timeout", self.ready_timeout, 0, MOST),
+            ("deadline", 1 if self.deadline is None else self.deadline, 0, MOST),
+            ("price", min(self.price or (0,)), 0, MOST),
+            ("show", self.show, 0, MOST),
         ):
             if not low <= value <= high:
                 raise UserError(f"--{flag} is {value}; it must be in [{low}, {high}]")
@@ -150,6 +182,10 @@ class Config:
             raise UserError("--vllm starts its own server; leave out --base-url and --gguf")
         if self.gguf and (self.base_url or self.model):
             raise UserError("--gguf is the embedded model; leave out --base-url and --model")
+        if needed := sorted(NEEDED_FIELDS.intersection(self.omit)):
+            raise UserError(f"--omit {needed[0]}: no request can be without it")
+        if self.version is not None and not VERSION_NAME.fullmatch(self.version):
+            raise UserError(f"--version {self.version!r} cannot name a version; write v2, say")
         _ = self.extra_fields
         _ = self.rules
 
@@ -157,17 +193,26 @@ class Config:
     def extra_fields(self) -> dict[str, Any]:
         """`extra_body` as a mapping."""
         try:
-            fields = json.loads(self.extra_body)
-        except ValueError as error:
+            fields = json.loads(self.extra_body, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
             raise UserError(f"--extra-body is not JSON: {error}") from error
         if not isinstance(fields, dict):
             raise UserError("--extra-body is not a JSON object, such as '{\"top_k\": 40}'")
+        if secret := [name for name in fields if SECRET_NAME.search(name)]:
+            raise UserError(f"--extra-body has {secret[0]}; a key goes into OPENAI_API_KEY")
+        if taken := sorted(OWN_FIELDS & fields.keys()):
+            raise UserError(f"--extra-body may not set {', '.join(taken)}: that has its own flag")
         return fields
 
     @property
     def reply_tokens(self) -> int:
         """The `max_tokens` of every request."""
-        return self.max_tokens or 64 + 48 * self.num_sentences
+        return 64 + 48 * self.num_sentences if self.max_tokens is None else self.max_tokens
+
+    @property
+    def requests_a_slot(self) -> int:
+        """Requests of the first round for one class and kind."""
+        return -(-self.num_descriptions // self.num_sentences)
 
     @property
     def may_send(self) -> bool:

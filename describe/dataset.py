@@ -61,7 +61,7 @@ __all__ = [
 ]
 
 UNFINISHED = ".writing-"  # starts the name of what is still being written
-_SECRET_NAME = re.compile(r"api_?key|authori[sz]ation|password|secret", re.IGNORECASE)
+SECRET_NAME = re.compile(r"api_?key|authori[sz]ation|password|secret", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +112,7 @@ def write_version(
     _refuse_secrets(manifest)
     content = fingerprint(kept, rejected)
     with _one_writer(root):
+        _refuse_other_dataset(root, manifest["dataset"])
         found = _find(root, content, name)
         if found is None:
             name = name or next_free_name(root)
@@ -162,16 +163,26 @@ def _refuse_name(name: str | None) -> None:
 
 def _refuse_secrets(manifest: Mapping[str, Any]) -> None:
     """Refuse a manifest that a careless caller filled with a whole endpoint."""
-    stack: list[Any] = [manifest]
+    stack: list[Any] = [manifest.get(part) for part in ("model", "sampling", "source")]
     while stack:
         value = stack.pop()
         if isinstance(value, Mapping):
-            wrong = [name for name in value if _SECRET_NAME.search(str(name))]
+            wrong = [name for name in value if SECRET_NAME.search(str(name))]
             if wrong:
                 raise ValueError(f"the manifest names a secret: {', '.join(wrong)}")
             stack.extend(value.values())
         elif isinstance(value, list | tuple):
             stack.extend(value)
+
+
+def _refuse_other_dataset(root: Path, dataset: object) -> None:
+    for name in list_versions(root)[-1:]:
+        other = read_manifest(root / name)["dataset"]
+        if other != dataset:
+            raise UserError(
+                f"{root} holds descriptions of {other!r}, not of {dataset!r}; a folder is for one "
+                "dataset: choose another"
+            )
 
 
 def _find(root: Path, content: str, name: str | None) -> str | None:

@@ -33,7 +33,8 @@ def estimate(requests: Iterable[Request]) -> Estimate:
     number = prompt_tokens = reply_tokens = 0
     for request in requests:
         number += 1
-        reply_tokens += int(request.body["max_tokens"])
+        limit = request.body.get("max_tokens") or request.body.get("max_completion_tokens")
+        reply_tokens += int(limit or 0)
         for message in request.body["messages"]:
             prompt_tokens += num_clip_tokens(message["content"]) - 2 + TOKENS_A_MESSAGE
     return Estimate(num_requests=number, prompt_tokens=prompt_tokens, max_reply_tokens=reply_tokens)

@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -63,6 +64,7 @@ def manifest(
 ) -> dict[str, Any]:
     """Return what made the rows, and nothing of how the run went: same replies, same bytes."""
     sampling = asker.sampling
+    sums = _sum_replies(config, slots, asking)
     names = [(each.class_id, each.name, each.readable) for each in listed.classes]
     return {
         "dataset": listed.dataset,
@@ -72,7 +74,7 @@ def manifest(
             "subset": config.subset or "",
             "sha256": hashlib.sha256(canonical_json(names).encode()).hexdigest(),
         },
-        "model": _model(slots, asker, asking),
+        "model": _model(asker, sums),
         "sampling": {
             "num_descriptions": config.num_descriptions,
             "rounds": config.rounds,
@@ -91,7 +93,7 @@ def manifest(
             "meanings": {rule.name: rule.meaning for rule in RULES}
             | {SURPLUS: "good, but the class had as many as were asked for"},
         },
-        "counts": _counts(config, slots, asking),
+        "counts": _counts(config, slots, sums),
         "libraries": {name: version(name) for name in LIBRARIES},
     }
 
@@ -100,31 +102,53 @@ def _fields(config: object) -> list[str]:
     return sorted(vars(config))
 
 
-def _model(slots: Sequence[Slot], asker: Asker, asking: Asking) -> dict[str, Any]:
-    replies = [reply for slot in slots for ask in slot.asks if (reply := asking.find(ask))]
-    kept_to = sum(conforms(reply.text, asker.sampling.num_sentences) for reply in replies)
+@dataclass(kw_only=True)
+class _Replies:
+    """Sums over the replies behind the rows, taken one reply at a time."""
+
+    asked: int = 0
+    replied: int = 0
+    conforming: int = 0
+    reported: set[str] = field(default_factory=set)
+    servers: set[str] = field(default_factory=set)
+
+
+def _sum_replies(config: Config, slots: Sequence[Slot], asking: Asking) -> _Replies:
+    sums, seen = _Replies(), set()
+    for ask in (ask for slot in slots for ask in slot.asks):
+        if ask.key in seen:
+            continue
+        seen.add(ask.key)
+        sums.asked += 1
+        reply = asking.find(ask)
+        if reply is not None:
+            sums.replied += 1
+            sums.conforming += conforms(reply.text, config.num_sentences)
+            sums.reported |= {reply.model} - {""}
+            sums.servers |= {reply.server} - {""}
+    return sums
+
+
+def _model(asker: Asker, sums: _Replies) -> dict[str, Any]:
+    is_asked_for = "response_format" in asker.sampling.body([], 0)
     return {
         "name": asker.sampling.model,
         "revision": asker.sampling.revision,
-        "honours_response_format": "response_format" in asker.sampling.body([], 0)
-        and 2 * kept_to > len(replies),
-        "reported": sorted({reply.model for reply in replies if reply.model}),
-        "servers": sorted({reply.server for reply in replies if reply.server}),
+        "honours_response_format": is_asked_for and 2 * sums.conforming > sums.replied,
+        "reported": sorted(sums.reported),
+        "servers": sorted(sums.servers),
     }
 
 
-def _counts(config: Config, slots: Sequence[Slot], asking: Asking) -> dict[str, Any]:
-    asks = {ask.key: ask for slot in slots for ask in slot.asks}
-    replies = [reply for ask in asks.values() if (reply := asking.find(ask)) is not None]
-    per_slot = -(-config.num_descriptions // config.num_sentences)
-    first = {ask.key for slot in slots for ask in slot.asks[:per_slot]}
+def _counts(config: Config, slots: Sequence[Slot], sums: _Replies) -> dict[str, Any]:
+    first = {ask.key for slot in slots for ask in slot.asks[: config.requests_a_slot]}
     flags = Counter(f for slot in slots for c in slot.kept for f in c.verdict.flags)
     repairs = Counter(r for slot in slots for c in (*slot.kept, *slot.rejected) for r in c.repairs)
     return {
-        "asked": len(asks),
-        "topped_up": len(asks.keys() - first),
-        "replied": len(replies),
-        "keeping_to_the_schema": sum(conforms(r.text, config.num_sentences) for r in replies),
+        "asked": sums.asked,
+        "topped_up": sums.asked - len(first),
+        "replied": sums.replied,
+        "keeping_to_the_schema": sums.conforming,
         "rejected": dict(rejected_by_rule(slots)),
         "flags": dict(sorted(flags.items())),
         "repairs": dict(sorted(repairs.items())),

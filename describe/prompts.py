@@ -56,6 +56,12 @@ class Sampling:
     structured_output: str
     """`json_schema`, `json_object` or `off`."""
 
+    token_field: str
+    """What the API calls `max_tokens`."""
+
+    omit: Sequence[str]
+    """Fields to leave out."""
+
     extra_body: Mapping[str, Any]
     """Further fields of the body, such as `top_k` or `chat_template_kwargs`."""
 
@@ -67,7 +73,7 @@ class Sampling:
             "temperature": self.temperature,
             "top_p": self.top_p,
             "seed": self.seed + sample,
-            "max_tokens": self.max_tokens,
+            self.token_field: self.max_tokens,
             "frequency_penalty": self.frequency_penalty,
             "presence_penalty": self.presence_penalty,
             "n": 1,
@@ -77,7 +83,8 @@ class Sampling:
             body["response_format"] = response_format(self.num_sentences)
         elif self.structured_output == "json_object":
             body["response_format"] = {"type": "json_object"}
-        return body | dict(self.extra_body)
+        body |= self.extra_body
+        return {name: value for name, value in body.items() if name not in self.omit}
 
 
 def response_format(num_sentences: int) -> dict[str, Any]:
@@ -140,14 +147,18 @@ class PromptSet:
         for kind in KINDS:
             if not (folder / f"{kind}.jinja").is_file():
                 raise UserError(f"no {kind}.jinja in the prompt folder {folder}")
+        self.sources = self._read_sources()
 
-    @cached_property
-    def sources(self) -> dict[str, str]:
+    def _read_sources(self) -> dict[str, str]:
         """File name to text, of every template in the folder."""
-        return {
-            path.relative_to(self.folder).as_posix(): path.read_text(encoding="utf-8")
-            for path in sorted(self.folder.rglob("*.jinja"))
-        }
+        sources = {}
+        for path in sorted(self.folder.rglob("*.jinja")):
+            try:
+                text = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise UserError(f"cannot read {path}: {error}") from error
+            sources[path.relative_to(self.folder).as_posix()] = text
+        return sources
 
     @property
     def hash(self) -> str:
@@ -200,7 +211,7 @@ class PromptSet:
             raise UserError(
                 f"{self.folder / (error.name or name)}:{error.lineno}: {error.message}"
             ) from error
-        except (jinja2.TemplateError, OverflowError, TypeError, ValueError, ArithmeticError) as e:
+        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, RecursionError) as e:
             raise UserError(f"{self._where(e, name)}: {_what(e)}") from e
         if not text.strip():
             raise UserError(f"{self.folder / name}: renders to nothing for {variables}")

@@ -26,7 +26,6 @@ class Candidate:
 
     text: str
     repairs: tuple[str, ...]
-    model: str
     verdict: Verdict
 
 
@@ -39,7 +38,6 @@ class Slot:
     asks: list[Ask] = field(default_factory=list)
     kept: list[Candidate] = field(default_factory=list)
     rejected: list[Candidate] = field(default_factory=list)
-    replies: int = 0
     hopeless: bool = False
     """A request failed in a way that another sample would fail in, too."""
 
@@ -73,29 +71,26 @@ def fill(
         frames: The prompts around the class name, by kind.
     """
     parse = cache(lambda text: parse_reply(text, expected=config.num_sentences))
-    found: list[tuple[Slot, Ask, int, str, ParsedReply, str]] = []
+    found: list[tuple[Slot, Ask, int, str, ParsedReply]] = []
     for slot in slots:
-        slot.replies = 0
         for ask in slot.asks:
             reply = find_reply(ask)
             if reply is None:
                 continue
-            slot.replies += 1
             parsed = parse(reply.text)
             for position, text in enumerate(parsed.sentences):
-                found.append((slot, ask, position, text, parsed, reply.model))
+                found.append((slot, ask, position, text, parsed))
     verdicts = judge(
-        [_sentence(slot, text, frames[slot.kind]) for slot, _, _, text, _, _ in found], config.rules
+        [_sentence(slot, text, frames[slot.kind]) for slot, _, _, text, _ in found], config.rules
     )
     judged: dict[int, list[Candidate]] = {id(slot): [] for slot in slots}
-    for (slot, ask, position, text, parsed, model), verdict in zip(found, verdicts, strict=True):
+    for (slot, ask, position, text, parsed), verdict in zip(found, verdicts, strict=True):
         judged[id(slot)].append(
             Candidate(
                 ask=ask,
                 position=position,
                 text=text,
                 repairs=parsed.repairs,
-                model=model,
                 verdict=verdict,
             )
         )
@@ -140,7 +135,6 @@ def _as_surplus(candidate: Candidate) -> Candidate:
         position=candidate.position,
         text=candidate.text,
         repairs=candidate.repairs,
-        model=candidate.model,
         verdict=Verdict(rule=SURPLUS, detail="the class had enough", flags=candidate.verdict.flags),
     )
 

@@ -6,28 +6,33 @@ from collections.abc import Iterator
 from describe.build import Outcome
 from describe.config import Config
 from describe.estimate import reason_lines
+from describe.llm import PERMANENT
 from describe.selection import SURPLUS, Candidate, Slot, rejected_by_rule
 from describe.terminal import say, show, some, table
 
 GO_ON = "run the same command again: only what is missing is sent"
+GO_ON_REFRESHING = "what is new is kept; to go on, leave out --cache refresh"
 
 
 def print_outcome(config: Config, outcome: Outcome) -> None:
     """Print the end of a run to standard output; of one that stopped, to standard error."""
     if outcome.stopped is not None:
-        _print_stopped(outcome)
+        _print_stopped(config, outcome)
     elif outcome.plan is not None:
         _print_plan(config, outcome)
     else:
         _print_summary(config, outcome)
 
 
-def _print_stopped(outcome: Outcome) -> None:
+def _print_stopped(config: Config, outcome: Outcome) -> None:
     assert outcome.stopped is not None
     counts = outcome.counts
     known = counts.cached + counts.replied
     say(f"describe: stopped: {outcome.stopped.message}")
-    say(f"{known} of {counts.asked} replies are stored, {counts.replied} of them new; {GO_ON}")
+    say(
+        f"{known} of {counts.asked} replies are stored, {counts.replied} of them new; "
+        + (GO_ON_REFRESHING if config.cache == "refresh" else GO_ON)
+    )
 
 
 def _print_plan(config: Config, outcome: Outcome) -> None:
@@ -44,12 +49,14 @@ def _print_plan(config: Config, outcome: Outcome) -> None:
         rows.append(
             (
                 "cost",
-                f"at most {plan.cost(config.price):.2f} for a price of "
+                f"about {plan.cost(config.price):.2f} at most for these requests, at "
                 f"{config.price[0]:g} and {config.price[1]:g} a million tokens",
             )
         )
     show("Nothing was sent.")
     _show_lines(table(rows))
+    if plan.num_requests and config.rounds:
+        show(f"What the rules leave short is asked again, in up to {config.rounds} rounds more.")
     if not plan.num_requests:
         show("Everything is stored: without --dry-run, the set is written and nothing is sent.")
     if outcome.why:
@@ -107,6 +114,11 @@ def _print_failures(outcome: Outcome) -> None:
     show("\nRequests without a usable reply (failures.jsonl in the workspace):")
     first = {failure.kind: failure for failure in reversed(outcome.counts.failures.values())}
     _show_lines(table([(kind, f"{n}, such as: {first[kind].detail}") for kind, n in kinds.items()]))
+    if PERMANENT & kinds.keys():
+        show(
+            f"A run passes over {', '.join(sorted(PERMANENT & kinds.keys()))}; --retry-failures "
+            "asks them again."
+        )
 
 
 def _print_short(config: Config, outcome: Outcome) -> None:

@@ -1,5 +1,6 @@
 """What a run prints: progress while it works, and a summary at the end."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 # Without a terminal, a line of progress this often, in seconds.
 PLAIN_EVERY_S = 10.0
+
+# Columns that the bar needs beside its numbers.
+MIN_BAR_COLUMNS = 72
 
 
 class Progress(Protocol):
@@ -93,7 +97,7 @@ class PlainProgress:
 
 
 class BarProgress:
-    """A bar with the counts beneath, for a terminal of any width."""
+    """A bar with the counts beside it, for a terminal."""
 
     def __init__(self, bar: "RichProgress", task: "TaskID", total: int) -> None:
         self._bar = bar
@@ -136,8 +140,8 @@ def _count(tally: Tally, kept: int, rejected: int, tokens: int) -> None:
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Progress]:
-    """Show the progress of `total` requests: a bar on a terminal, else a line now and then."""
-    if not _is_terminal():
+    """Show the progress of `total` requests: a bar where there is room, else a line at times."""
+    if not _takes_a_bar():
         yield PlainProgress(title, total)
         return
     from rich.console import Console
@@ -155,9 +159,13 @@ def progress(title: str, total: int) -> Iterator[Progress]:
         yield BarProgress(bar, task, total)
 
 
-def _is_terminal() -> bool:
+def _takes_a_bar() -> bool:
+    """Whether standard error is a terminal that can show the bar and all of its numbers."""
     encoding = (sys.stderr.encoding or "").lower().replace("-", "")
-    return sys.stderr.isatty() and encoding == "utf8"
+    if not sys.stderr.isatty() or encoding != "utf8":
+        return False
+    columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80  # 0: nobody set it
+    return columns >= MIN_BAR_COLUMNS and "CI" not in os.environ
 
 
 def say(line: str = "") -> None:

@@ -202,7 +202,9 @@ def summary(root: Path) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0 no faults, 1 faults, each on a line."""
-    config = tyro.cli(ValidateConfig, args=argv, prog="describe.validate", description=__doc__)
+    config = tyro.cli(
+        ValidateConfig, args=argv, prog="python -m describe.validate", description=__doc__
+    )
     try:
         if config.write_card:
             write_card(config.folder)

@@ -89,9 +89,9 @@ def test_a_step_trains_the_adapter_alone_and_moves_both_embeddings(method, train
 def test_full_fine_tuning_reaches_every_tower_and_temp():
     model = adapted("full")
     prompts = model.prepare_prompts(prompt_tokens())
-    config = StepConfig(temperature=None)
+    config = StepConfig(temperature=None, accumulate=3, consistency="kl")
     model.backbone.temp.data.fill_(0.05)
-    accumulate_gradients(model, prompts, [], clips(), LABELS, config)
+    accumulate_gradients(model, prompts, [torch.randn(5, 16)], clips(), LABELS, config)
     assert all(p.grad is not None for p in model.backbone.parameters())
 
 

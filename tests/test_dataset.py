@@ -186,8 +186,19 @@ def test_without_rejected_sentences_there_is_no_empty_table(tmp_path):
 @pytest.mark.parametrize("secret", [{"api_key": "k"}, {"endpoints": [{"Authorization": "k"}]}])
 def test_a_manifest_that_names_a_secret_is_refused(secret, tmp_path):
     with pytest.raises(ValueError, match="the manifest names a secret"):
-        write_version(tmp_path, KEPT, [], {**MANIFEST, "server": secret})
+        write_version(tmp_path, KEPT, [], {**MANIFEST, "model": secret})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_class_may_be_called_after_a_secret(tmp_path):
+    manifest = {**MANIFEST, "counts": {"short": {"enter a password (spatial)": 1}}}
+    assert write_version(tmp_path, KEPT, [], manifest).created
+
+
+def test_a_folder_is_for_one_dataset(tmp_path):
+    write_version(tmp_path, KEPT, [], MANIFEST)
+    with pytest.raises(UserError, match=r"holds descriptions of .*, not of 'chess'; a folder is"):
+        write_version(tmp_path, KEPT, [], {**MANIFEST, "dataset": "chess"})
 
 
 # --- whole or not at all

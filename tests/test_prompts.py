@@ -22,6 +22,8 @@ SAMPLING = Sampling(
     frequency_penalty=0.0,
     presence_penalty=0.0,
     structured_output="json_schema",
+    token_field="max_tokens",
+    omit=(),
     extra_body={},
 )
 
@@ -99,6 +101,8 @@ def test_own_prompts_may_include_files_of_their_folder(tmp_path):
         ("{% include '/etc/passwd' %}", r"jinja:1: no template '/etc/passwd' inside"),
         ("{% for i in range(9000) %}{{ class_name }}{% endfor %}", r"over 20000 characters"),
         ("  \n ", r"spatial.jinja: renders to nothing"),
+        ("{% include 'spatial.jinja' %}", r"jinja:1: maximum recursion depth"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", r"maximum recursion depth"),
     ],
 )
 def test_a_bad_template_is_one_line_with_file_and_line(tmp_path, template, message):
@@ -149,6 +153,8 @@ CHANGES = {
     "frequency_penalty": 0.1,
     "presence_penalty": 0.1,
     "structured_output": "off",
+    "token_field": "max_completion_tokens",
+    "omit": ("seed",),
     "extra_body": {"top_k": 40},
 }
 
@@ -200,3 +206,10 @@ def test_each_draw_has_its_own_seed_and_key():
     assert [asker.request(ask).body["seed"] for ask in asks] == [0, 1, 2]
     assert len({ask.key for ask in asks}) == 3
     assert [asker.request(ask).key for ask in asks] == [ask.key for ask in asks]
+
+
+def test_a_file_that_is_not_text_is_named_before_anything_is_sent(tmp_path):
+    path = folder(tmp_path)
+    (path / "unused.jinja").write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match=r"cannot read .*unused.jinja"):
+        load_prompts(str(path))

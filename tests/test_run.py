@@ -4,8 +4,8 @@ import sys
 import threading
 
 import pytest
-from describe_process import ACTIONS, asked
-from scripted_server import Answer, good_reply
+from describe_process import ACTIONS, Describe, asked
+from scripted_server import Answer, ScriptedServer, good_reply
 
 from describe.cache import ReplyStore
 from describe.versions import read_rejected, read_version
@@ -79,9 +79,6 @@ def test_the_same_replies_give_the_same_bytes_in_another_workspace(describe, ser
 @pytest.fixture(scope="module")
 def k400(forks, tmp_path_factory):
     """A workspace in which all of k400 is described, and the server that did it."""
-    from describe_process import Describe
-    from scripted_server import ScriptedServer
-
     described = Describe(forks, tmp_path_factory.mktemp("k400"))
     server = ScriptedServer()
     options = ("--dataset", "k400", "--base-url", server.url, "--model", "scripted")

@@ -5,7 +5,7 @@ import random
 
 import pytest
 from describe_process import ACTIONS
-from scripted_server import Answer, good_reply
+from scripted_server import good_reply
 
 from describe.versions import read_version
 
@@ -23,7 +23,8 @@ def results(requests, *, error=None, unknown=False, seed=3):
         lines.append(line)
     if unknown:
         lines.append({**lines[0], "custom_id": "d1:" + "0" * 64})
-    random.Random(seed).shuffle(lines)
+    if seed is not None:
+        random.Random(seed).shuffle(lines)
     return "".join(json.dumps(line) + "\n" for line in lines)
 
 
@@ -71,7 +72,10 @@ def test_of_an_imperfect_batch_all_that_is_there_is_kept(describe, batch, serve)
     path.write_text(results(batch[1], error=lost, unknown=True))
     ended = describe("--model", "scripted", "--import-batch", path, "--rounds", "0")
     assert ended.status == 0
-    assert "  replied   5" in ended.out.splitlines()
+    rows = [line.split() for line in ended.out.splitlines()]
+    assert ["cached", "0"] in rows
+    assert ["replied", "5"] in rows
+    assert ["failed", "1"] in rows
     assert "  unmatched  1 batch replies belong to no request of this run" in ended.out.splitlines()
     assert "the batch reports: " in ended.out
     assert "too late" in ended.out
@@ -118,13 +122,12 @@ def test_with_nothing_missing_no_batch_is_written(describe, serve):
 
 
 def test_a_batch_tops_up_by_another_batch(describe, batch):
-    bad = {r["custom_id"]: '{"sentences": ["I cannot describe that.", "N/A"]}' for r in batch[1][:1]}
-    lines = [json.loads(line) for line in results(batch[1]).splitlines()]
-    for line in lines:
-        if line["custom_id"] in bad:
-            line["response"]["body"]["choices"][0]["message"]["content"] = bad[line["custom_id"]]
+    poor = json.dumps({"sentences": ["I cannot describe that.", "N/A"]})
+    lines = results(batch[1], seed=None).splitlines()
+    first = json.loads(lines[0])
+    first["response"]["body"]["choices"][0]["message"]["content"] = poor
     path = describe.folder / "results.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    path.write_text("\n".join([json.dumps(first), *lines[1:]]))
     ended = describe("--model", "scripted", "--import-batch", path)
     assert "Left short: 1 of 6: archery (spatial) 0/2" in ended.out
     more = describe.folder / "more.jsonl"

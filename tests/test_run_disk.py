@@ -58,14 +58,14 @@ def test_a_full_disk_is_one_line_and_nothing_is_half_written(described, serve): 
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"DESCRIBE_HOME": "/dev/null/x"}, "cannot make the workspace /dev/null/x: Not a directory"),
+        ({"DESCRIBE_HOME": "/dev/null/x"}, "the workspace /dev/null/x: Not a directory"),
         (
             {"DESCRIBE_HOME": "", "XDG_DATA_HOME": "", "HOME": "/dev/null"},
-            "cannot make the workspace /dev/null/.local/share/describe: Not a directory",
+            "the workspace /dev/null/.local/share/describe: Not a directory",
         ),
         (
             {"DESCRIBE_HOME": "", "XDG_DATA_HOME": "/dev/null"},
-            "cannot make the workspace /dev/null/describe: Not a directory",
+            "the workspace /dev/null/describe: Not a directory",
         ),
     ],
 )
@@ -73,7 +73,7 @@ def test_a_home_that_cannot_be_is_one_line(describe, serve, environment, message
     server = serve()
     ended = describe("--base-url", server.url, "--model", "scripted", **environment)
     assert (ended.status, server.count) == (1, 0)
-    assert ended.err == f"describe: {message}; set DESCRIBE_HOME\n"
+    assert ended.err == f"describe: cannot make {message}; set DESCRIBE_HOME\n"
 
 
 def test_a_read_only_home_is_one_line(describe, serve):  # failure 3

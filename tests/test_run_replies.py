@@ -81,9 +81,11 @@ def test_every_form_of_an_answer_is_read_and_the_repair_is_told(describe, serve)
     assert server.count == 2 * len(FORMS)
 
 
-def test_a_server_that_ignores_the_schema_is_noticed_and_written_down(describe, serve):  # failure 13
+def test_a_server_that_ignores_the_schema_is_noticed_and_noted(describe, serve):  # failure 13
     describe.classes(*ACTIONS)
-    server = serve(lambda body, n: Answer(text="\n".join(json.loads(good_reply(body))["sentences"])))
+    server = serve(
+        lambda body, n: Answer(text="\n".join(json.loads(good_reply(body))["sentences"]))
+    )
     ended = describe("--base-url", server.url)
     assert ended.status == 0
     assert ended.err.count("the server ignores response_format") == 1
@@ -94,7 +96,7 @@ def test_a_server_that_ignores_the_schema_is_noticed_and_written_down(describe, 
     assert len(version.rows) == 48
 
 
-def test_a_server_that_keeps_to_the_schema_is_written_down_too(describe, serve):  # failure 13
+def test_a_server_that_keeps_to_the_schema_is_noted_too(describe, serve):  # failure 13
     server = serve()
     ended = describe("--base-url", server.url)
     assert "response_format" not in ended.err
@@ -156,9 +158,7 @@ REJECTED = {
 
 def test_what_is_no_description_is_rejected_with_a_reason(describe, serve):  # failure 15
     describe.classes(*REJECTED)
-    replies = {
-        (name, "spatial"): say(text, sentence(name)) for name, (text, _) in REJECTED.items()
-    }
+    replies = {(name, "spatial"): say(text, sentence(name)) for name, (text, _) in REJECTED.items()}
     ended = describe("--base-url", serve(scripted(replies)).url, "--rounds", "0")
     assert ended.status == 0
     rejected = {row.class_name: row.rule for row in read_rejected(root_of(describe))}

@@ -3,8 +3,8 @@
 import shutil
 
 import pytest
-from describe_process import ACTIONS, PROMPT, asked
-from scripted_server import Answer, good_reply
+from describe_process import ACTIONS, PROMPT, Describe, asked
+from scripted_server import Answer, ScriptedServer, good_reply
 
 from describe.versions import read_version
 
@@ -69,9 +69,6 @@ TEMPORAL_PROMPT = f"=== system ===\n{{% include 'style.jinja' %}}\n=== user ===\
 @pytest.fixture(scope="module")
 def described(forks, tmp_path_factory):
     """A workspace in which three classes are described, with a template that includes another."""
-    from describe_process import Describe
-    from scripted_server import ScriptedServer
-
     folder = tmp_path_factory.mktemp("described")
     run = Describe(forks, folder)
     (run.prompts / "style.jinja").write_text("Be brief.")

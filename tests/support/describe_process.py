@@ -22,7 +22,13 @@ ROOT = Path(__file__).parent.parent.parent
 WAIT_S = 120.0  # what no run here needs; a test that hangs says so
 
 # Imported before the forks: what a run imports, early or late.
-WARM = ("aiohttp", "diskcache", "instant_clip_tokenizer", "jinja2.sandbox", "pyarrow.parquet")
+WARM: tuple[str, ...] = (
+    "aiohttp",
+    "diskcache",
+    "instant_clip_tokenizer",
+    "jinja2.sandbox",
+    "pyarrow.parquet",
+)
 WARM += ("pandas", "pyarrow.compute", "rich.progress", "typeguard", "tyro", "yaml")
 WARM += ("describe.build", "describe.summary", "describe.__main__")
 
@@ -32,8 +38,10 @@ PROMPT = """Write {{ n }} sentences.{% if confusable %} Do not confuse it with: 
 
 {{ kind }}: {{ class_name }}"""
 
-ACTIONS = ("archery", "bowling", "cycling", "dancing", "eating", "fencing")
-ACTIONS += ("golfing", "hiking", "ironing", "juggling", "knitting", "laughing")
+ACTIONS = tuple(
+    "archery bowling cycling dancing eating fencing golfing hiking ironing juggling knitting "
+    "laughing".split()
+)
 
 
 def asked(body: Mapping[str, Any]) -> tuple[str, str]:
