@@ -301,7 +301,11 @@ class TextEncoder(nn.Module):
     def __init__(self, config: ViCLIPConfig) -> None:
         super().__init__()
         width = config.text_width
-        self.token_embedding = nn.Embedding(config.vocab_size, width)
+        # Filled below with all else; `nn.Embedding` would fill it a first time.
+        empty = torch.empty(config.vocab_size, width)
+        self.token_embedding = nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
+            empty, freeze=False
+        )
         self.positional_embedding = nn.Parameter(torch.empty(config.context_length, width))
         self.transformer = Transformer(width, config.text_layers, config.text_heads)
         self.ln_final = nn.LayerNorm(width)

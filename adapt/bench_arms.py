@@ -105,14 +105,27 @@ class PlainStep:
 
 
 class Step:
-    """This package's step. Prompts are packed, and descriptions encoded, once, on making it."""
+    """This package's step. Prompts are packed, and descriptions encoded, once, on making it.
 
-    def __init__(self, model: AdaptedModel, inputs: Inputs, cache_videos: bool = False) -> None:
+    Args:
+        model: It is trained.
+        inputs: Of every step.
+        cache_videos: Whether the frozen part of the video tower is run once, too.
+        descriptions: Embeddings that another arm of the same backbone has made of `inputs`.
+    """
+
+    def __init__(
+        self,
+        model: AdaptedModel,
+        inputs: Inputs,
+        cache_videos: bool = False,
+        descriptions: Sequence[Tensor] | None = None,
+    ) -> None:
         self.model, self.inputs = model, inputs
         self.optimizer = make_optimizer(model)
         self.prompts = model.prepare_prompts(inputs.prompts)
-        self.descriptions: list[Tensor] = []
-        if model.config.method != "full":
+        self.descriptions = list(descriptions or ())
+        if model.config.method != "full" and not descriptions:
             self.descriptions = [
                 _mean(embed_texts(model.backbone, ids), len(inputs.prompts))
                 for ids in inputs.sentences

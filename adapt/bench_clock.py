@@ -13,14 +13,23 @@ import torch
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Times:
-    """Seconds of each round."""
+    """Seconds of each round, by the clock and of this process's CPU time over all threads.
+
+    Other work on the machine stretches the clock; CPU time it hardly touches.
+    """
 
     seconds: tuple[float, ...]
+    cpu_seconds: tuple[float, ...]
 
     @property
     def best(self) -> float:
         """The least disturbed round."""
         return min(self.seconds)
+
+    @property
+    def best_cpu(self) -> float:
+        """The least CPU time of a round."""
+        return min(self.cpu_seconds)
 
 
 def synchronise(device: torch.device) -> None:
@@ -29,14 +38,14 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def timed(run: Callable[[], object], device: torch.device) -> float:
-    """Return the seconds of one call, work queued on the device included."""
+def timed(run: Callable[[], object], device: torch.device) -> tuple[float, float]:
+    """Return seconds by the clock and of CPU time of one call, queued work included."""
     gc.collect()
     synchronise(device)
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     run()
     synchronise(device)
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - cpu_start
 
 
 def interleave(
@@ -49,11 +58,15 @@ def interleave(
     if device.type == "cuda":
         for run in arms.values():
             run()
-    seconds: dict[str, list[float]] = {name: [] for name in arms}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in arms}
     for _ in range(rounds):
         for name, run in arms.items():
-            seconds[name].append(timed(run, device))
-    return {name: Times(seconds=tuple(values)) for name, values in seconds.items()}
+            found[name].append(timed(run, device))
+    times = {}
+    for name, values in found.items():
+        seconds, cpu_seconds = zip(*values, strict=True)
+        times[name] = Times(seconds=seconds, cpu_seconds=cpu_seconds)
+    return times
 
 
 def peak_bytes(prepare: Callable[[], Callable[[], object]], device: torch.device) -> int:

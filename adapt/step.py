@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -89,28 +90,25 @@ def accumulate_gradients(
         reduce: Averages gradients over processes in place, before shared gradients are merged.
         merge: How separated shared gradients are merged, where not as the adapter is configured.
     """
-    device_type = labels.device.type
-    with _precision(device_type, config):
+    with _precision(labels.device.type, config):
         classes = model.encode_prompts(prompts)  # (K, D)
     gathered = classes.detach().float().requires_grad_()
-    temperature = config.temperature or model.backbone.temperature
-    factor = scaler.scale if scaler is not None else _same
+    send = partial(_backward, scaler)
     cross_entropy = torch.zeros((), device=labels.device)
     embeddings = []
     for part, part_labels in _parts(videos, labels, config.accumulate):
-        with _precision(device_type, config):
+        with _precision(labels.device.type, config):
             embedding = _encode(model, part)
+        temperature = _temperature(model, config)
         loss = classification_loss(embedding, gathered, part_labels, temperature)
         loss = loss * (len(part_labels) / len(labels))
-        _backward(factor(loss))
+        send(loss)
         cross_entropy += loss.detach()
         embeddings.append(embedding.detach())
     consistency = torch.zeros((), device=labels.device)
     if descriptions and config.alpha:
-        consistency = consistency_loss(
-            gathered, *descriptions, kind=config.consistency, temperature=temperature
-        )
-        _backward(factor(config.alpha * consistency))
+        consistency = _consistency(model, gathered, descriptions, config)
+        send(config.alpha * consistency)
     if classes.requires_grad and gathered.grad is not None:
         classes.backward(gathered.grad.to(classes.dtype))  # type: ignore[no-untyped-call]
     if reduce is not None:
@@ -123,19 +121,32 @@ def accumulate_gradients(
     )
 
 
+def _backward(scaler: torch.amp.GradScaler | None, loss: Tensor) -> None:
+    scaled = loss if scaler is None else scaler.scale(loss)
+    if scaled.requires_grad:
+        scaled.backward()  # type: ignore[no-untyped-call]
+
+
+def _consistency(
+    model: AdaptedModel, classes: Tensor, descriptions: Sequence[Tensor], config: StepConfig
+) -> Tensor:
+    return consistency_loss(
+        classes,
+        *descriptions,
+        kind=config.consistency,
+        temperature=_temperature(model, config),
+    )
+
+
+def _temperature(model: AdaptedModel, config: StepConfig) -> float | Tensor:
+    """Return the temperature, with a graph of its own for each backward pass."""
+    return config.temperature or model.backbone.temperature
+
+
 def _precision(device_type: str, config: StepConfig) -> AbstractContextManager[object]:
     if config.precision == "fp32":
         return nullcontext()
     return torch.autocast(device_type, dtype=_DTYPES[config.precision])
-
-
-def _same(loss: Tensor) -> Tensor:
-    return loss
-
-
-def _backward(loss: Tensor) -> None:
-    if loss.requires_grad:
-        loss.backward()  # type: ignore[no-untyped-call]
 
 
 def _encode(model: AdaptedModel, videos: Tensor | Prefix) -> Tensor:

@@ -67,13 +67,14 @@ def read_batch(path: Path) -> Iterator[tuple[str, Reply | Failure]]:
     Raises:
         UserError: The file cannot be read, or no line of it is a result of a batch.
     """
-    number = faults = 0
+    found = faults = 0
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             for number, line in enumerate(file, start=1):
-                found = _read_line(line)
-                if found is not None:
-                    yield found
+                result = _read_line(line)
+                if result is not None:
+                    found += 1
+                    yield result
                 elif line.strip():
                     faults += 1
                     warnings.warn(
@@ -83,8 +84,8 @@ def read_batch(path: Path) -> Iterator[tuple[str, Reply | Failure]]:
                     )
     except OSError as error:
         raise UserError(f"cannot read the batch file {path}: {error.strerror}") from error
-    if faults and faults == number:
-        raise UserError(f"{path} is no result file of a batch: none of its {number} lines is one")
+    if faults and not found:
+        raise UserError(f"{path} is no result file of a batch: none of its {faults} lines is one")
 
 
 def _read_line(line: str) -> tuple[str, Reply | Failure] | None:

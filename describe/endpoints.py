@@ -159,22 +159,25 @@ def fetch_models(endpoint: Endpoint, timeout_s: float) -> list[dict[str, Any]]:
 def server_description(endpoint: Endpoint, model: str, timeout_s: float = 15.0) -> str:
     """Return what the server says of `model`, as canonical JSON without `VOLATILE` fields.
 
-    Stored beside each reply, it shows when another model stands behind the same name. Empty when
-    the server says nothing of the model, or nothing at all: that is no reason not to ask it.
+    Stored beside each reply, it shows when another model stands behind the same name. Of a path on
+    the server only the last part is kept: the same model may lie elsewhere tomorrow. Empty when the
+    server says nothing of the model, or nothing at all: that is no reason not to ask it.
     """
     try:
         models = fetch_models(endpoint, timeout_s)
     except UserError:
         return ""
     entries = [entry for entry in models if entry.get("id") == model]
-    return canonical_json(_without_volatile(entries[0])) if entries else ""
+    return canonical_json(_lasting(entries[0])) if entries else ""
 
 
-def _without_volatile(value: object) -> object:
+def _lasting(value: object) -> object:
     if isinstance(value, Mapping):
-        return {k: _without_volatile(v) for k, v in value.items() if k not in VOLATILE}
+        return {k: _lasting(v) for k, v in value.items() if k not in VOLATILE}
     if isinstance(value, list):
-        return [_without_volatile(each) for each in value]
+        return [_lasting(each) for each in value]
+    if isinstance(value, str) and value.startswith("/"):
+        return value.rstrip("/").rpartition("/")[2]
     return value
 
 

@@ -314,8 +314,8 @@ class Sender:
         if self._config.deadline_s is None:
             yield
             return
-        message = f"the deadline of {self._config.deadline_s:g} s has passed"
         loop = asyncio.get_running_loop()
+        message = "the deadline has passed"
         timer = loop.call_later(self._config.deadline_s, self._stop, "deadline", message)
         yield
         timer.cancel()

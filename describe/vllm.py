@@ -30,7 +30,7 @@ _MODULE = "vllm.entrypoints.openai.api_server"  # the `vllm` command fails where
 _HAS_VLLM = "import importlib.util as u, sys; sys.exit(u.find_spec('vllm') is None)"
 # What stands before a message of vLLM: "(EngineCore pid=7) ERROR 11-22 18:00:00 [core.py:946] "
 _PREFIX = re.compile(r"^(\([^)]*pid=\d+\) ?)?([A-Z]+ \d\d-\d\d [\d:.]+ \[[^]]*\] ?)?")
-_ERROR = re.compile(r"^([\w.]*(Error|Exception|Exit)\b|usage:|[\w.]+\.py: error:)")
+_ERROR = re.compile(r"([\w.]*(Error|Exception|Exit)(:|$)|[\w.]+\.py: error:| *Value error,)")
 _CAUSE_IS_ABOVE = re.compile(r"[Ss]ee (root cause|stack trace)")
 _KILLED = 128 + signal.SIGKILL
 
@@ -59,10 +59,12 @@ def vllm_endpoint(
         python: Interpreter that has vllm installed; None is the one that runs this.
 
     Raises:
-        UserError: vLLM is not installed, stopped while it started, or was not ready in time.
+        UserError: vLLM or the model's folder is not there, an argument is not the user's to set,
+            or the server stopped while it started or was not ready in time.
     """
     python = python or sys.executable
     _refuse_own_flags(extra_args)
+    _refuse_missing_folder(model)
     _refuse_without_vllm(python)
     endpoint = Endpoint(
         base_url=f"http://127.0.0.1:{_free_port()}/v1",
@@ -85,6 +87,11 @@ def _refuse_own_flags(extra_args: Sequence[str]) -> None:
         if argument.partition("=")[0] in OWN_FLAGS:
             raise UserError(f"{argument.partition('=')[0]} cannot be an argument for vLLM: it is "
                             "chosen when the server is started")  # fmt: skip
+
+
+def _refuse_missing_folder(model: str) -> None:
+    if model.startswith(("/", "./", "../", "~")) and not Path(model).is_dir():
+        raise UserError(f"there is no folder {model} with a model for vLLM")
 
 
 def _refuse_without_vllm(python: str) -> None:
@@ -179,16 +186,17 @@ def _ending(server: "subprocess.Popen[bytes]") -> str:
 def _lines(log: Path) -> list[str]:
     """What the log says, without vLLM's prefixes; progress bars give a line for every state."""
     text = log.read_bytes()[-(1 << 20) :].decode(errors="replace")
-    return [said for line in re.split(r"[\r\n]+", text) if (said := _PREFIX.sub("", line).strip())]
+    lines = (_PREFIX.sub("", line).rstrip() for line in re.split(r"[\r\n]+", text))
+    return [said for said in lines if said]
 
 
 def _last_words(log: Path) -> str:
-    lines = _lines(log)
-    return lines[-1][:100] if lines else "starting"
+    messages = [said for said in _lines(log) if not said[0].isspace()]  # no traceback, no code
+    return messages[-1][:100] if messages else "starting"
 
 
 def _reason(log: Path) -> str:
     """The last error in the log that names a cause, or else its last line."""
-    errors = [said for said in _lines(log) if _ERROR.match(said)]
+    errors = [said.strip() for said in _lines(log) if _ERROR.match(said)]
     causes = [said for said in errors if not _CAUSE_IS_ABOVE.search(said)]
     return (causes or errors or [_last_words(log)])[-1][:400]

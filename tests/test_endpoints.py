@@ -250,10 +250,11 @@ def test_the_description_of_a_model_changes_with_the_model_alone(serve):
         server = serve(models=({"id": "other"}, {"id": "m", "object": "model", **entry}))
         return server_description(url_endpoints([server.url])[0], "m")
 
-    first = described(created=1, root="/llama-8b", permission=[{"id": "p1", "created": 1}])
-    assert first == '{"id":"m","object":"model","root":"/llama-8b"}'
-    assert described(created=2, root="/llama-8b", max_model_len=4096) == first
-    assert described(created=1, root="/llama-70b") != first
+    first = described(created=1, root="/srv/llama-8b", permission=[{"id": "p1", "created": 1}])
+    assert first == '{"id":"m","object":"model","root":"llama-8b"}'
+    assert described(created=2, root="/srv/llama-8b", max_model_len=4096) == first
+    assert described(created=1, root="/mnt/elsewhere/llama-8b/") == first
+    assert described(created=1, root="/srv/llama-70b") != first
     assert described(meta={"n_params": 1, "n_ctx": 1}) == described(
         meta={"n_ctx": 2, "n_params": 1}
     )

@@ -330,6 +330,14 @@ def test_an_adapter_is_saved_alone_and_comes_back(tmp_path):
         assert torch.equal(loaded.eval().encode_video(clips()), model.eval().encode_video(clips()))
 
 
+def test_a_fully_trained_backbone_is_saved_with_the_hash_of_its_start(tmp_path):
+    model, start = adapted(replace(SMALL, method="full")), backbone_hash(tiny_backbone())
+    train_a_little(model)
+    save_adapter(model, tmp_path / "full.safetensors", backbone=start)
+    loaded = load_adapter(tiny_backbone(), tmp_path / "full.safetensors")
+    assert backbone_hash(loaded.backbone) == backbone_hash(model.backbone) != start
+
+
 def test_an_adapter_of_another_backbone_is_refused(tmp_path):
     save_adapter(adapted(), tmp_path / "a.safetensors")
     with pytest.raises(UserError, match="was trained on backbone b1:.*, and this one is b1:"):

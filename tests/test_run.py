@@ -179,7 +179,7 @@ def test_a_dry_run_sends_nothing_and_says_what_it_would_cost(describe, serve):
     reply_tokens = 6 * 160
     assert f"at most {reply_tokens} (--max-tokens 160)" in lines["reply tokens"]
     cost = (prompt_tokens * 1000 + reply_tokens * 2000) / 1e6
-    assert f"at most {cost:.2f} for a price of 1000 and 2000" in lines["cost"]
+    assert f"about {cost:.2f} at most for these requests, at 1000 and 2000" in lines["cost"]
     assert 6 * 10 < prompt_tokens < 6 * 40
     assert "3 x spatial: no reply for this class yet (archery, bowling, cycling)" in ended.out
     assert not (describe.home / "sets").exists()
@@ -194,7 +194,7 @@ def test_a_deadline_ends_the_run_and_keeps_what_came(describe, serve):  # failur
     stall.set()
     ended = run.wait()
     assert (ended.status, server.count) == (1, 5)
-    assert "describe: stopped: the deadline of 1 s has passed" in ended.err
+    assert "describe: stopped: the deadline has passed" in ended.err
     assert "5 of 6 replies are stored, 5 of them new; run the same command again" in ended.err
     assert describe(*arguments).status == 0
     assert server.count == 6
@@ -202,8 +202,12 @@ def test_a_deadline_ends_the_run_and_keeps_what_came(describe, serve):  # failur
 
 def test_sentences_are_shown_on_demand_kept_and_rejected(describe, serve):
     bad = '{"sentences": ["I am sorry, I cannot describe that.", "A man in red lifts a long bow."]}'
-    server = serve(lambda body, n: Answer(text=bad if n == 0 else good_reply(body)))
-    ended = describe("--base-url", server.url, "--concurrency", "1", "--show", "4")
+
+    def answer(body: dict, n: int) -> Answer:
+        is_first = asked(body) == ("archery", "spatial") and body["seed"] == 0
+        return Answer(text=bad if is_first else good_reply(body))
+
+    ended = describe("--base-url", serve(answer).url, "--concurrency", "1", "--show", "4")
     assert "4 of the sentences, picked by position:" in ended.out
     assert "archery, spatial (rejected: refusal)" in ended.out
     assert "I am sorry, I cannot describe that." in ended.out

@@ -85,21 +85,29 @@ def test_of_an_imperfect_batch_all_that_is_there_is_kept(describe, batch, serve)
     assert server.requests == [batch[1][4]["body"]]
 
 
-def test_a_result_file_cut_short_is_named_by_line_and_what_came_before_is_kept(
-    describe, batch, serve
-):
+def test_of_a_result_file_cut_short_all_but_the_last_line_is_kept(describe, batch, serve):
     path = describe.folder / "results.jsonl"
     text = results(batch[1])
     path.write_text(text[: text.rindex("choices")])
     ended = describe("--model", "scripted", "--import-batch", path)
-    assert ended.status == 1
-    assert f"{path}:6: not a line of a batch's results" in ended.err
-    assert "Traceback" not in ended.err
-    path.write_text("".join(f"{line}\n" for line in text.splitlines()[:5]))
-    assert describe("--model", "scripted", "--import-batch", path).status == 0
+    assert ended.status == 0
+    assert f"warning: {path}:6: not a result of a batch" in ended.err
+    assert "  replied   5" in ended.out.splitlines()
     server = serve()
     assert describe("--base-url", server.url, "--model", "scripted").status == 0
     assert server.count == 1
+
+
+def test_a_batch_replaces_no_stored_reply(describe, batch, serve):
+    assert describe("--base-url", serve().url, "--model", "scripted").status == 0
+    before = describe.files("sets")
+    other = [{**each, "body": {**each["body"], "seed": 9}} for each in batch[1]]
+    path = describe.folder / "results.jsonl"
+    path.write_text(results(other))
+    ended = describe("--model", "scripted", "--import-batch", path)
+    assert ended.status == 0
+    assert "  cached    6" in ended.out.splitlines()
+    assert describe.files("sets") == before
 
 
 def test_a_second_batch_holds_only_what_is_still_missing(describe, batch):
@@ -138,15 +146,16 @@ def test_a_batch_tops_up_by_another_batch(describe, batch):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{}\n", ":1: not a line"), ("[1]\n", ":1: not a line"), ("\n\nhello\n", ":3: not a line")],
+    [("{}\n", ":1: not a"), ("[1]\n", ":1: not a"), ("\n\nhello\n", ":3: not a")],
 )
 def test_a_file_that_is_no_batch_is_named_by_line(describe, text, message):
     path = describe.folder / "results.jsonl"
     path.write_text(text)
     ended = describe("--model", "scripted", "--import-batch", path)
     assert ended.status == 1
-    assert f"{path}{message}" in ended.err
-    assert ended.err.count("\n") == 1
+    warning, error = ended.err.splitlines()
+    assert f"warning: {path}{message}" in warning
+    assert error == f"describe: {path} is no result file of a batch: none of its 1 lines is one"
 
 
 def test_a_batch_file_that_is_not_there_is_named(describe):

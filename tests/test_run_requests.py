@@ -191,9 +191,9 @@ def test_a_subset_first_and_then_all_asks_only_the_rest(describe, serve):  # fai
     server = serve()
     ended = describe("--base-url", server.url, "--subset", "cycling; Archery")
     assert "  classes   2" in ended.out.splitlines()
-    rows = read_version(describe.home / "sets" / "actions").rows
+    rows = read_version(describe.home / "sets" / "actions_part").rows
     assert {(row.class_id, row.class_name) for row in rows} == {(0, "archery"), (2, "cycling")}
-    describe("--base-url", server.url)
+    assert "Version v1 written" in describe("--base-url", server.url).out
     assert {asked(body)[0] for body in server.requests[4:]} == {"bowling"}
     assert server.count == 6
 

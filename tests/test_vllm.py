@@ -153,7 +153,7 @@ def test_ctrl_c_in_the_terminal_is_not_the_servers(scripted):
 
 def test_a_loading_server_is_waited_for_with_its_own_last_words(scripted):  # failure 8
     line = "(EngineCore pid=71) INFO 11-22 18:00:00 [gpu_model_runner.py:19] Loading model weights"
-    server, heard = scripted(loading=3, says=["started", line]), []
+    server, heard = scripted(loading=3, says=["started", line, "  def code():"]), []
     with server.endpoint(on_wait=lambda state, seconds: heard.append((state, seconds))):
         pass
     assert len(heard) >= 3
@@ -185,11 +185,20 @@ def test_a_server_that_is_never_ready_is_given_up_and_stopped(scripted):
         ),
         (
             [
-                "OSError: org/model is not a valid model identifier",
-                "(APIServer pid=6) pydantic_core._pydantic_core.ValidationError: 1 error",
-                "done.",
+                "  raise ValidationError(",
+                "pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig",
+                "  Value error, User-specified max_model_len (999999) is greater than",
+                "    For further information visit the documentation",
             ],
-            "pydantic_core._pydantic_core.ValidationError: 1 error",
+            "Value error, User-specified max_model_len (999999) is greater than",
+        ),
+        (
+            [
+                "OSError: an older error",
+                "huggingface_hub.errors.HFValidationError: Repo id",
+                "done",
+            ],
+            "huggingface_hub.errors.HFValidationError: Repo id",
         ),
         (["usage: ...", "api_server.py: error: unrecognized arguments: --x"], "api_server.py: err"),
         (["something else\rand more"], "and more"),
@@ -288,6 +297,15 @@ def test_flags_that_are_ours_are_refused(scripted, flag):
     with pytest.raises(UserError, match=message) as caught, scripted().endpoint(flag):
         pass
     assert "=x" not in str(caught.value)
+
+
+@pytest.mark.parametrize("model", ["./llama", "/no/such/llama", "~/llama"])
+def test_a_folder_that_is_not_there_is_not_taken_for_a_name_on_the_hub(tmp_path, model):
+    with (
+        pytest.raises(UserError, match=f"there is no folder {model} with a model for vLLM"),
+        vllm_endpoint(model, log=tmp_path / "log", ready_timeout_s=1),
+    ):
+        pass
 
 
 def test_a_log_that_cannot_be_written_is_named(scripted, tmp_path):
