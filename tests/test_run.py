@@ -190,7 +190,7 @@ def test_a_deadline_ends_the_run_and_keeps_what_came(describe, serve):  # failur
     server = serve(lambda body, n: Answer(text=good_reply(body), wait_for=stall if n > 3 else None))
     arguments = ("--base-url", server.url, "--concurrency", "1")
     run = describe.start(*arguments, "--deadline", "1")
-    run.until("waiting up to 5 s for 1 replies")
+    run.until("waiting up to 5 s for replies under way: 1")
     stall.set()
     ended = run.wait()
     assert (ended.status, server.count) == (1, 5)

@@ -128,7 +128,7 @@ def test_ctrl_c_sends_no_more_and_keeps_what_arrives(describe, serve):  # failur
     run = describe.start("--base-url", server.url, "--concurrency", "4")
     assert under_way.wait(60)
     run.signal(signal.SIGINT)
-    run.until("waiting up to 5 s for 4 replies")
+    run.until("waiting up to 5 s for replies under way: 4")
     release.set()
     ended = run.wait()
     assert (ended.status, server.count) == (130, 6)
@@ -154,7 +154,7 @@ def test_ctrl_c_twice_ends_at_once_and_damages_nothing(describe, serve):  # fail
     run = describe.start("--base-url", server.url, "--concurrency", "4")
     assert under_way.wait(60)
     run.signal(signal.SIGINT)
-    run.until("waiting up to 5 s for 4 replies")
+    run.until("waiting up to 5 s for replies under way: 4")
     run.signal(signal.SIGINT)
     ended = run.wait()
     assert ended.status == 130

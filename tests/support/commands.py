@@ -12,6 +12,9 @@ COMMANDS = (
     "describe.cache",
     "describe.validate",
     "describe.published",
+    "adapt.model",
+    "adapt.bench",
+    "adapt.gradient_demo",
 )
 HEAD = """# Commands
 

@@ -5,6 +5,7 @@ imports them once, and each run is a fork of it, with its own pid, environment, 
 What depends on how the interpreter starts is run by `Describe.fresh` instead.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -204,6 +205,7 @@ def serve(address: str) -> None:
     for name in WARM:
         importlib.import_module(name)
     importlib.import_module("describe.tokens").num_clip_tokens("loads the vocabulary")
+    gc.freeze()  # a run's garbage collector leaves alone what it shares with the others
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the watchers
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
