@@ -279,7 +279,8 @@ class Sender:
         """Take what arrives within a few seconds; a second interrupt ends even that."""
         if self._tasks and self._stopped is not None and self._error is None:
             self._on_note(
-                f"waiting up to {self._config.drain_s:g} s for replies under way: {len(self._tasks)}"
+                f"waiting up to {self._config.drain_s:g} s for replies under way: "
+                f"{len(self._tasks)}"
             )
             await asyncio.wait(self._tasks, timeout=self._config.drain_s)
         for task in self._tasks:

@@ -46,7 +46,7 @@ def test_the_base_classes_are_described_and_a_second_run_starts_no_server(tmp_pa
     first = describe(tmp_path, "--show", "10")
     assert first.returncode == 0, first.stderr
     assert "ignores response_format" not in first.stderr
-    written = read_version(tmp_path / "sets" / "hmdb51", None)
+    written = read_version(tmp_path / "sets" / "hmdb51_base", None)
     assert {row.class_name for row in written.rows} <= {*_base_classes()}
     assert len(written.rows) > 26  # of 104 asked for; the rules reject much of so small a model
     assert {row.model for row in written.rows} == {"SmolLM2-135M-Instruct"}
@@ -55,7 +55,7 @@ def test_the_base_classes_are_described_and_a_second_run_starts_no_server(tmp_pa
     again = describe(tmp_path)
     assert again.returncode == 0, again.stderr
     assert len(list((tmp_path / "logs").iterdir())) == 1
-    assert len(list((tmp_path / "sets" / "hmdb51").glob("v1*"))) > 0
+    assert len(list((tmp_path / "sets" / "hmdb51_base").glob("v1*"))) > 0
 
 
 def _base_classes() -> list[str]:
