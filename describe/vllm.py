@@ -83,10 +83,9 @@ def vllm_endpoint(
 
 
 def _refuse_own_flags(extra_args: Sequence[str]) -> None:
-    for argument in extra_args:
-        if argument.partition("=")[0] in OWN_FLAGS:
-            raise UserError(f"{argument.partition('=')[0]} cannot be an argument for vLLM: it is "
-                            "chosen when the server is started")  # fmt: skip
+    for flag in (argument.partition("=")[0] for argument in extra_args):
+        if flag in OWN_FLAGS:
+            raise UserError(f"--vllm-args has {flag}, which is chosen when the server starts")
 
 
 def _refuse_missing_folder(model: str) -> None:

@@ -293,7 +293,7 @@ def test_an_interpreter_that_is_not_there_is_named(tmp_path):
 @pytest.mark.parametrize("flag", ["--port=1", "--host", "--model", "--api-key=x"])
 def test_flags_that_are_ours_are_refused(scripted, flag):
     name = flag.partition("=")[0]
-    message = f"{name} cannot be an argument for vLLM: it is chosen when the server is started"
+    message = f"--vllm-args has {name}, which is chosen when the server starts"
     with pytest.raises(UserError, match=message) as caught, scripted().endpoint(flag):
         pass
     assert "=x" not in str(caught.value)
