@@ -46,7 +46,7 @@ test-vllm: $(STAMP)
 	$(VLLM_VENV)/bin/python tests/support/gguf_to_safetensors.py \
 		"$$($(BIN)/python -c 'from describe.embedded import default_gguf; print(default_gguf())')" \
 		$(VLLM_VENV)/smollm2
-	VLLM_MODEL=$(VLLM_VENV)/smollm2 VLLM_PYTHON=$(VLLM_VENV)/bin/python \
+	VLLM_MODEL=$(CURDIR)/$(VLLM_VENV)/smollm2 VLLM_PYTHON=$(VLLM_VENV)/bin/python \
 		$(BIN)/python -m pytest -q -s -m vllm tests/test_vllm_real.py
 
 clean:
