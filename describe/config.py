@@ -65,7 +65,8 @@ class Config:
     """Start a vLLM server with this model (a hub name or a folder), and stop it at the end."""
 
     vllm_args: str = ""
-    """Further arguments of that server, as one string: "--tensor-parallel-size 2"."""
+    """Further arguments of that server, as one string after an equals sign:
+    --vllm-args="--tensor-parallel-size 2"."""
 
     vllm_python: str | None = None
     """Python that has vllm installed; by default, the one that runs this."""
