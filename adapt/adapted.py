@@ -120,11 +120,11 @@ class AdaptedModel(nn.Module):
                 layer.separated = separated
 
     def shared_leaves(self) -> list[Tensor]:
-        """Return the separated leaves that hold gradients, in a fixed order."""
+        """Return the leaves of separated shared layers, the same in every process."""
         if not isinstance(self.adapter, MSTA):
             return []
         layers = self.adapter.shared_layers().values()
-        return [leaf for layer in layers for leaf in layer.leaves()]
+        return [leaf for layer in layers if layer.separated for leaf in layer.leaves()]
 
     def merge_shared_gradients(
         self, mode: SharedGradients | None = None

@@ -1,7 +1,8 @@
 """What is added to a frozen backbone, and where: one configuration for every method compared."""
 
-from dataclasses import dataclass
-from typing import Literal
+import math
+from dataclasses import Field, dataclass, fields
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from adapt.backbone import ViCLIPConfig
 from adapt.temporal_conv import TemporalKernel
@@ -43,6 +44,9 @@ class AdapterConfig:
     shared: Literal["shared", "separate", "none"] = "shared"
     """msta: one hidden layer for both branches, one for each, or none."""
 
+    temporal: bool = True
+    """msta: whether video adapters have the convolution over time."""
+
     class_token: Literal["spatial", "temporal", "none"] = "spatial"
     """msta: the video class token gets the linear part, also the convolution as a clip of one
     frame, or nothing."""
@@ -70,6 +74,8 @@ class AdapterConfig:
 
     def __post_init__(self) -> None:
         """Refuse what no backbone could use."""
+        for each in fields(self):
+            _check_choice(each, getattr(self, each.name))
         if not 1 <= self.start_block <= self.end_block:
             raise UserError(
                 f"blocks {self.start_block}-{self.end_block}; blocks count from 1, first to last"
@@ -77,10 +83,17 @@ class AdapterConfig:
         for name in ("dim", "rank"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("scale", "lora_alpha"):
+            if not math.isfinite(getattr(self, name)):
+                raise UserError(f"{name} is {getattr(self, name)}; it must be a finite number")
+        if not self.lora_targets:
+            raise UserError(f"lora_targets is empty; choose among {', '.join(LORA_TARGETS)}")
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout is {self.dropout}; it must be in [0, 1)")
         if self.method == "st_adapter" and self.branches == "text":
             raise UserError("st_adapter has no text branch; set branches to both or video")
+        if not self.temporal and self.class_token == "temporal":
+            raise UserError("class_token 'temporal' needs the temporal convolution")
         if self.shared_gradients != "published" and not self.has_shared_layer:
             raise UserError(
                 f"shared_gradients is {self.shared_gradients!r}, and this adapter has no layer "
@@ -100,6 +113,16 @@ class AdapterConfig:
         if self.branches == "video" or self.method == "st_adapter":
             return ("video",)
         return ("text",) if self.branches == "text" else ("text", "video")
+
+
+def _check_choice(each: Field[object], value: object) -> None:
+    """Refuse a word that is no choice of its field: configurations also come from files."""
+    kind = get_type_hints(AdapterConfig)[each.name]
+    many = get_origin(kind) is tuple
+    choices = get_args(get_args(kind)[0] if many else kind)
+    for word in value if many and isinstance(value, tuple) else (value,):
+        if get_origin(get_args(kind)[0] if many else kind) is Literal and word not in choices:
+            raise UserError(f"{each.name} is {word!r}; choose among {', '.join(choices)}")
 
 
 BASE_TO_NOVEL = AdapterConfig(start_block=1, dim=256)
@@ -139,7 +162,7 @@ def check_adapter(config: AdapterConfig, backbone: ViCLIPConfig) -> None:
             f"blocks {config.start_block}-{config.end_block}; "
             f"this backbone has blocks 1-{num_pairs(backbone)}"
         )
-    convolves = config.method == "msta" and "video" in config.adapts
+    convolves = config.method == "msta" and config.temporal and "video" in config.adapts
     if convolves and backbone.vision_width % config.dim:
         raise UserError(
             f"dim is {config.dim}; the temporal convolution has dim groups, so dim must divide "

@@ -1,6 +1,7 @@
 """An adapter alone on disk: its parameters, its configuration, and whose backbone it belongs to."""
 
 import json
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from adapt.adapted import AdaptedModel
 from adapt.adapter_config import AdapterConfig
 from adapt.backbone import ViCLIP
 from adapt.checkpoint import backbone_hash
-from adapt.weight_files import WeightFile, read_weights, write_safetensors
+from adapt.weight_files import WeightFile, check_values, read_weights, write_safetensors
 from describe.errors import UserError
 
 FORMAT = "msta-adapter-1"
@@ -27,7 +28,10 @@ def save_adapter(model: AdaptedModel, path: Path, backbone: str | None = None) -
 
     Raises:
         UserError: The file cannot be written.
+        ValueError: A trained backbone without the hash of what it was.
     """
+    if model.config.method == "full" and backbone is None:
+        raise ValueError("backbone is None; a full model needs the hash of what it started from")
     metadata = {
         "format": FORMAT,
         "config": json.dumps(asdict(model.config)),
@@ -38,6 +42,8 @@ def save_adapter(model: AdaptedModel, path: Path, backbone: str | None = None) -
 
 def load_adapter(backbone: ViCLIP, path: Path) -> AdaptedModel:
     """Put a saved adapter on the backbone it was trained on.
+
+    A fully trained backbone is a copy; the one that is given stays as it is.
 
     Raises:
         UserError: The file is damaged or no adapter, belongs to another backbone, or lacks a
@@ -51,7 +57,8 @@ def load_adapter(backbone: ViCLIP, path: Path) -> AdaptedModel:
             f"{path} was trained on backbone {expected[:15]}, and this one is {actual[:15]}; "
             "load that backbone"
         )
-    model = AdaptedModel(backbone, config)
+    check_values(file)
+    model = AdaptedModel(deepcopy(backbone) if config.method == "full" else backbone, config)
     _check(file, _trained_state(model))
     model.load_state_dict(file.state, strict=False)
     return model

@@ -9,7 +9,7 @@ a sequence (1 + P * T for a clip), D width.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import torch
 import torch.nn.functional as F
@@ -69,6 +69,10 @@ class ViCLIPConfig:
 
     def __post_init__(self) -> None:
         """Refuse sizes that fit no module."""
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.name != "per_frame_attention" and (type(value) is not int or value < 1):
+                raise UserError(f"{each.name} is {value!r}; it must be a whole number above 0")
         for part, whole in (
             ("patch_size", "image_size"),
             ("vision_heads", "vision_width"),
@@ -364,9 +368,15 @@ class ViCLIP(nn.Module):
 
         Tokens after the last end-of-text token of the batch are cut: attention is causal, so no
         embedding changes.
+
+        Raises:
+            ValueError: A text ends beyond the context length.
         """
+        longest = self.config.context_length
         ends = tokens.argmax(dim=-1)  # the end-of-text token has the highest id
         tokens = tokens[:, : int(ends.max()) + 1]
+        if tokens.shape[1] > longest:
+            raise ValueError(f"a text has {tokens.shape[1]} tokens; the backbone takes {longest}")
         positions = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
         hidden = self.text_encoder.embed(tokens, positions)  # (K, L, D)
         for block in self.text_encoder.transformer.blocks:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from adapt.backbone import ViCLIP, ViCLIPConfig
 from adapt.clip_weights import clip_config, clip_to_viclip, is_clip
-from adapt.weight_files import WeightFile, read_weights, write_safetensors
+from adapt.weight_files import WeightFile, check_values, read_weights, write_safetensors
 from describe.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -57,10 +57,11 @@ def load_backbone(
     state, stored = _viclip_state(file, num_frames)
     wanted = config or stored
     check_layout(state, wanted, file.path)
+    check_values(file)
     target = replace(
         wanted,
-        num_frames=num_frames or wanted.num_frames,
-        image_size=image_size or wanted.image_size,
+        num_frames=wanted.num_frames if num_frames is None else num_frames,
+        image_size=wanted.image_size if image_size is None else image_size,
         per_frame_attention=per_frame_attention or wanted.per_frame_attention,
     )
     with torch.device("meta"):
@@ -73,7 +74,8 @@ def _viclip_state(
     file: WeightFile, num_frames: int | None
 ) -> tuple[dict[str, Tensor], ViCLIPConfig]:
     if is_clip(file.state):
-        config = clip_config(file.state, file.config, num_frames or ViCLIPConfig.num_frames)
+        frames = ViCLIPConfig.num_frames if num_frames is None else num_frames
+        config = clip_config(file.state, file.config, frames)
         return clip_to_viclip(file.state, config), config
     return file.state, _stored_config(file)
 
@@ -131,6 +133,12 @@ def check_layout(state: Mapping[str, Tensor], config: ViCLIPConfig, path: Path) 
     Raises:
         UserError: Naming the first mismatch, with both shapes.
     """
+    # One block more than there are is enough to name what is missing, whatever is asked for.
+    config = replace(
+        config,
+        vision_layers=min(config.vision_layers, _count_layers(state, "vision_encoder") + 1),
+        text_layers=min(config.text_layers, _count_layers(state, "text_encoder") + 1),
+    )
     with torch.device("meta"):
         expected = ViCLIP(config).state_dict()
     for name, tensor in expected.items():

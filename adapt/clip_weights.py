@@ -30,11 +30,39 @@ def is_clip(state: Mapping[str, Tensor]) -> bool:
 def clip_config(
     state: Mapping[str, Tensor], stored: Mapping[str, Any] | None, num_frames: int
 ) -> ViCLIPConfig:
-    """Read the sizes of a CLIP checkpoint from its tensors, and its heads from `config.json`."""
+    """Read the sizes of a CLIP checkpoint from its tensors, and its heads from `config.json`.
+
+    Raises:
+        UserError: It lacks a tensor that tells a size, or computes something else than ViCLIP does.
+    """
+    _refuse_other_arithmetic(stored or {})
+    try:
+        return _sizes(state, stored or {}, num_frames)
+    except KeyError as error:
+        raise UserError(f"the CLIP checkpoint has no {error.args[0]}") from error
+    except ValueError as error:
+        raise UserError("the CLIP checkpoint has a tensor of other dimensions") from error
+
+
+# What ViCLIP and OpenAI's CLIP compute; transformers leaves defaults out of config.json.
+_ARITHMETIC = {"hidden_act": "quick_gelu", "layer_norm_eps": 1e-5}
+
+
+def _refuse_other_arithmetic(stored: Mapping[str, Any]) -> None:
+    for tower in ("vision_config", "text_config"):
+        for name, wanted in _ARITHMETIC.items():
+            found = (stored.get(tower) or {}).get(name, wanted)
+            if found != wanted:
+                raise UserError(
+                    f"the CLIP checkpoint's {tower} has {name} {found!r}; only {wanted!r} is "
+                    "supported (OpenAI's CLIP models)"
+                )
+
+
+def _sizes(state: Mapping[str, Tensor], stored: Mapping[str, Any], num_frames: int) -> ViCLIPConfig:
     vision_width, _, patch, _ = state["vision_model.embeddings.patch_embedding.weight"].shape
     positions = len(state["vision_model.embeddings.position_embedding.weight"])
     vocab_size, text_width = state["text_model.embeddings.token_embedding.weight"].shape
-    stored = stored or {}
     return ViCLIPConfig(
         image_size=round((positions - 1) ** 0.5) * patch,
         patch_size=patch,
@@ -52,8 +80,8 @@ def clip_config(
 
 
 def _heads(stored: Mapping[str, Any], tower: str, width: int) -> int:
-    # Every published CLIP has heads of 64 channels.
-    return int(stored.get(tower, {}).get("num_attention_heads", width // 64))
+    # OpenAI's CLIP models have heads of 64 channels.
+    return int((stored.get(tower) or {}).get("num_attention_heads", max(1, width // 64)))
 
 
 def _count_layers(state: Mapping[str, Tensor], tower: str) -> int:

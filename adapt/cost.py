@@ -217,6 +217,7 @@ def _adapter_work(
     if config.method == "msta" and config.shared != "none":
         yield _linear(read, dim, dim, True, True)
         yield Work(kept=read * dim)
-    if branch == "video" and config.method in ("msta", "st_adapter"):
+    convolves = config.method == "st_adapter" or (config.method == "msta" and config.temporal)
+    if branch == "video" and convolves:
         outer = width if config.method == "msta" else dim
         yield Work(forward=6 * patches * outer, backward=12 * patches * outer, kept=patches * dim)

@@ -4,7 +4,7 @@ The shared layer of MSTA receives one gradient from each branch. As published th
 paper names this as its first limit, so three other ways to bring them together stand here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -81,6 +81,14 @@ class SharedGradientReport:
 
     applied_to_video: float
 
+    def unscaled(self, scale: float) -> "SharedGradientReport":
+        """Return the same without the factor of a loss scaler."""
+        norms = {
+            name: getattr(self, name) / scale
+            for name in ("text_norm", "video_norm", "applied_norm")
+        }
+        return replace(self, **norms)
+
 
 def combine(text: Tensor, video: Tensor, mode: SharedGradients) -> Tensor:
     """Bring two gradients of the same parameters together.
@@ -146,25 +154,29 @@ class SharedLayer(nn.Module):
         if not (self.separated and torch.is_grad_enabled()):
             together: Tensor = self.linear(h)
             return F.relu(together)
+        return F.relu(F.linear(h, *self._leaves_of(branch)))
+
+    def _leaves_of(self, branch: Branch) -> tuple[Tensor, Tensor]:
         if branch not in self._leaves:
             weight, bias = self.linear.weight, self.linear.bias
             self._leaves[branch] = (
                 weight.detach().requires_grad_(),
                 bias.detach().requires_grad_(),
             )
-        return F.relu(F.linear(h, *self._leaves[branch]))
+        return self._leaves[branch]
 
     def leaves(self) -> list[Tensor]:
-        """Return the branches' leaves in a fixed order, to average gradients over processes."""
-        return [leaf for branch in sorted(self._leaves) for leaf in self._leaves[branch]]
+        """Return both branches' leaves in a fixed order, to average gradients over processes."""
+        branches: tuple[Branch, ...] = ("text", "video")
+        return [leaf for branch in branches for leaf in self._leaves_of(branch)]
 
     def merge(self, mode: SharedGradients) -> SharedGradientReport:
-        """Set the parameters' gradient from the two branches' and drop these."""
+        """Add what is made of the two branches' gradients to the parameters', and drop the two."""
         text, video = self._flat_gradient("text"), self._flat_gradient("video")
         applied = combine(text, video, mode)
         num_weights = self.linear.weight.numel()
-        self.linear.weight.grad = applied[:num_weights].view_as(self.linear.weight).clone()
-        self.linear.bias.grad = applied[num_weights:].clone()
+        _add_gradient(self.linear.weight, applied[:num_weights].view_as(self.linear.weight))
+        _add_gradient(self.linear.bias, applied[num_weights:])
         self._leaves.clear()
         return report(text, video, applied)
 
@@ -173,3 +185,8 @@ class SharedLayer(nn.Module):
         if not leaves or any(leaf.grad is None for leaf in leaves):
             return self.linear.weight.new_zeros(self.linear.weight.numel() + len(self.linear.bias))
         return torch.cat([leaf.grad.flatten() for leaf in leaves if leaf.grad is not None])
+
+
+def _add_gradient(parameter: Tensor, gradient: Tensor) -> None:
+    known = parameter.grad
+    parameter.grad = gradient.clone() if known is None else known + gradient

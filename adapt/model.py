@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     import tyro
 
     try:
-        run(tyro.cli(ModelConfig, args=argv, prog="adapt.model", description=__doc__))
+        run(tyro.cli(ModelConfig, args=argv, prog="python -m adapt.model", description=__doc__))
     except UserError as error:
         print(f"adapt.model: {error}", file=sys.stderr)
         return 1

@@ -39,8 +39,8 @@ class MSTABlock(nn.Module):
             width = backbone.vision_width
             self.video_down = nn.Linear(width, dim)
             self.video_up = nn.Linear(dim, width)
-            # Kept as the published layer; adapt.temporal_conv computes it.
-            self.video_temporal = nn.Conv3d(dim, width, (NUM_TAPS, 1, 1), groups=dim)
+            if config.temporal:  # kept as the published layer; adapt.temporal_conv computes it
+                self.video_temporal = nn.Conv3d(dim, width, (NUM_TAPS, 1, 1), groups=dim)
         if config.shared == "shared":
             self.shared = SharedLayer(dim)
         elif config.shared == "separate":
@@ -85,6 +85,8 @@ class MSTABlock(nn.Module):
         return shared
 
     def _convolve(self, h: Tensor, only_class_token: bool) -> tuple[Tensor, ...]:
+        if not self.config.temporal:
+            return ()
         has_class_token = self.config.class_token != "none"
         parts = []
         if has_class_token and self.config.class_token == "temporal":

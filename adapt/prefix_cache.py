@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 class PrefixCache:
     """A folder of prefixes in float32, one file a video.
 
-    A prefix is large: (1 + P * T) * D * 4 bytes, 4.8 MB a video for ViCLIP-B/16, and twice that
+    Under autocast, prefixes are kept apart by its dtype. A prefix is large: (1 + P * T) * D * 4 bytes, 4.8 MB a video for ViCLIP-B/16, and twice that
     with `keep_block_output`. The folder is specific to the backbone and the first adapted block;
     it never has to be cleaned for correctness.
 
@@ -47,6 +47,9 @@ class PrefixCache:
             load: Given the positions in `keys` that are missing, their pixels (b, T, 3, H, W).
         """
         device = self._model.backbone.temp.device
+        device_type = self._model.backbone.temp.device.type
+        if torch.is_autocast_enabled(device_type):
+            keys = [f"{key} {torch.get_autocast_dtype(device_type)}" for key in keys]
         found = {index: self._read(key) for index, key in enumerate(keys)}
         missing = [index for index, state in found.items() if state is None]
         if missing:

@@ -41,8 +41,8 @@ class StepConfig:
 
     def __post_init__(self) -> None:
         """Refuse values no step could use."""
-        if self.alpha < 0:
-            raise UserError(f"alpha is {self.alpha}; it must be at least 0")
+        if not 0 <= self.alpha < float("inf"):
+            raise UserError(f"alpha is {self.alpha}; it must be a number of at least 0")
         if self.accumulate < 1:
             raise UserError(f"accumulate is {self.accumulate}; it must be at least 1")
         if self.temperature is not None and self.temperature <= 0:
@@ -75,6 +75,8 @@ def accumulate_gradients(
 ) -> StepResult:
     """Add the gradients of one batch to the trainable parameters.
 
+    A batch may be empty (all its videos were unreadable): then only the consistency loss counts.
+
     The class prompts are encoded once, however many parts the batch has: their gradient is
     gathered at the class embeddings and sent through the text tower at the end.
 
@@ -87,12 +89,14 @@ def accumulate_gradients(
         labels: (B,) class indices.
         config: Losses, precision and parts.
         scaler: Multiplies the losses, for fp16.
-        reduce: Averages gradients over processes in place, before shared gradients are merged.
+        reduce: Averages gradients over processes in place, before shared gradients are merged. It
+            gets the same list of tensors in every process, whatever its batch was.
         merge: How separated shared gradients are merged, where not as the adapter is configured.
     """
     with _precision(labels.device.type, config):
         classes = model.encode_prompts(prompts)  # (K, D)
     gathered = classes.detach().float().requires_grad_()
+    width = classes.shape[1]
     send = partial(_backward, scaler)
     cross_entropy = torch.zeros((), device=labels.device)
     embeddings = []
@@ -112,12 +116,14 @@ def accumulate_gradients(
     if classes.requires_grad and gathered.grad is not None:
         classes.backward(gathered.grad.to(classes.dtype))  # type: ignore[no-untyped-call]
     if reduce is not None:
-        reduce(_gradients(model))
+        _reduce(model, reduce)
+    reports = model.merge_shared_gradients(merge)
+    scale = 1.0 if scaler is None else scaler.get_scale()
     return StepResult(
         classification=cross_entropy,
         consistency=consistency.detach(),
-        shared_gradients=model.merge_shared_gradients(merge),
-        video_embeddings=torch.cat(embeddings),
+        shared_gradients={block: report.unscaled(scale) for block, report in reports.items()},
+        video_embeddings=torch.cat(embeddings) if embeddings else classes.new_zeros(0, width),
     )
 
 
@@ -155,14 +161,25 @@ def _encode(model: AdaptedModel, videos: Tensor | Prefix) -> Tensor:
     return model.encode_video(videos)
 
 
-def _gradients(model: AdaptedModel) -> list[Tensor]:
+def _reduce(model: AdaptedModel, reduce: Callable[[Sequence[Tensor]], None]) -> None:
+    """Average over processes; a tensor that has no gradient in any of them keeps none."""
     tensors = [*model.trainable_parameters(), *model.shared_leaves()]
-    return [tensor.grad for tensor in tensors if tensor.grad is not None]
+    has_gradient = torch.tensor([float(tensor.grad is not None) for tensor in tensors])
+    has_gradient = has_gradient.to(tensors[0]) if tensors else has_gradient
+    for tensor in tensors:
+        if tensor.grad is None:
+            tensor.grad = torch.zeros_like(tensor)
+    reduce([*(tensor.grad for tensor in tensors if tensor.grad is not None), has_gradient])
+    for tensor, found in zip(tensors, has_gradient.tolist(), strict=True):
+        if not found:
+            tensor.grad = None
 
 
 def _parts(
     videos: Tensor | Prefix, labels: Tensor, count: int
 ) -> list[tuple[Tensor | Prefix, Tensor]]:
+    if not len(labels):
+        return []
     label_parts = labels.chunk(count)
     sizes = [len(part) for part in label_parts]
     if isinstance(videos, Tensor):

@@ -81,7 +81,7 @@ def embed_descriptions(
     Raises:
         UserError: A class has no description, or not one weight for each.
     """
-    missing = [name for name in class_names if not descriptions.get(name)]
+    missing = [name for name in class_names if not any(map(str.strip, descriptions.get(name, ())))]
     if missing:
         raise UserError(
             f"{len(missing)} of {len(class_names)} classes have no description, "
@@ -106,6 +106,6 @@ def _shares(name: str, count: int, weights: Mapping[str, Sequence[float]] | None
     given = torch.tensor(weights.get(name, ()), dtype=torch.float32)
     if len(given) != count:
         raise UserError(f"class {name!r} has {count} descriptions and {len(given)} weights")
-    if (given < 0).any() or not given.sum() > 0:
-        raise UserError(f"the weights of class {name!r} must be >= 0 and not all zero")
+    if (given < 0).any() or not given.sum() > 0 or not given.isfinite().all():
+        raise UserError(f"the weights of class {name!r} must be finite, >= 0 and not all zero")
     return given / given.sum()

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import struct
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,7 @@ def read_weights(source: str | Path) -> WeightFile:
     path = find_weights(source)
     if not os.access(path, os.R_OK):
         raise UserError(f"cannot read {path}; check its permissions")
-    if path.suffix == ".safetensors":
+    if path.suffix == ".safetensors" or _begins_like_safetensors(path):
         state, metadata = _read_safetensors(path)
     else:
         state, metadata = _read_pickle(path), {}
@@ -61,10 +62,14 @@ def find_weights(source: str | Path) -> Path:
         UserError: Nothing is there.
     """
     path = Path(source)
-    if path.is_file():
-        return path
-    if path.is_dir():
-        return _find_in_folder(path)
+    try:
+        if path.is_file():
+            return path
+        if path.is_dir():
+            return _find_in_folder(path)
+    except (OSError, ValueError) as error:  # a name too long, a NUL, a folder not to be read
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"cannot read {str(source)[:200]!r}: {reason}") from error
     # "owner/name" and nothing like a path: a model of the hub.
     if isinstance(source, str) and source.count("/") == 1 and source[0] not in "./~":
         if not source.endswith(SUFFIXES):
@@ -89,11 +94,12 @@ def _find_on_hub(name: str) -> Path:
     from huggingface_hub.errors import (
         EntryNotFoundError,
         HfHubHTTPError,
+        HFValidationError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
     )
 
-    problem = "no " + " or ".join(WEIGHT_NAMES)
+    problem = "the hub's model has no " + " or ".join(WEIGHT_NAMES)
     for file_name in WEIGHT_NAMES:
         try:
             path = Path(hf_hub_download(name, file_name))
@@ -104,12 +110,18 @@ def _find_on_hub(name: str) -> Path:
         except RepositoryNotFoundError:
             problem = "the hub has no such model, or it is private"
             break
+        except HFValidationError:
+            problem = "it is no name of the hub"
+            break
         except (HfHubHTTPError, OSError) as error:
             problem = str(error).partition("\n")[0]
         else:
             _fetch_config(name)
             return path
-    raise UserError(f"cannot load {name}: {problem}; give a file or a folder with the weights")
+    raise UserError(
+        f"cannot load {name}: {problem}, and here is no such file or folder; give a file or a "
+        "folder with the weights"
+    )
 
 
 def _fetch_config(name: str) -> None:
@@ -145,6 +157,13 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]
         raise UserError(f"{path} is damaged or cut short: {error}") from error
 
 
+def _begins_like_safetensors(path: Path) -> bool:
+    """Tell a safetensors file under another name: the length of a JSON header, and the header."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    return start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
+
+
 def _read_pickle(path: Path) -> dict[str, Tensor]:
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
@@ -154,10 +173,41 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         ) from error
     except (*_DAMAGE, OSError) as error:
         raise UserError(f"{path} is damaged or cut short: {_first_line(error)}") from error
-    state = loaded.get("model", loaded) if isinstance(loaded, dict) else loaded
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise UserError(f'{path} holds no weights; expected {{"model": {{name: tensor}}}}')
+    state = _unwrapped(loaded)
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
+    ):
+        found = ", ".join(map(repr, list(state)[:3])) if isinstance(state, dict) else type(state)
+        raise UserError(f'{path} holds no weights; expected {{"model": {{name: tensor}}}}, '
+                        f"found {found}")  # fmt: skip
     return state
+
+
+def _unwrapped(loaded: object) -> object:
+    """Take the weights out of what training code puts around them: a key, a prefix of names."""
+    for key in ("model", "module", "state_dict"):
+        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
+            loaded = loaded[key]
+            break
+    if not isinstance(loaded, dict) or not all(isinstance(name, str) for name in loaded):
+        return loaded
+    prefix = "module."
+    if loaded and all(name.startswith(prefix) for name in loaded):
+        return {name.removeprefix(prefix): tensor for name, tensor in loaded.items()}
+    return loaded
+
+
+def check_values(file: WeightFile) -> None:
+    """Refuse weights that would make every result meaningless.
+
+    Raises:
+        UserError: Naming the first tensor that is not floating point, or not finite.
+    """
+    for name, tensor in file.state.items():
+        if not tensor.is_floating_point():
+            raise UserError(f"{file.path}: {name} has dtype {tensor.dtype}; expected floats")
+        if not tensor.isfinite().all():
+            raise UserError(f"{file.path}: {name} has NaN or infinite values")
 
 
 def _first_line(error: BaseException) -> str:
@@ -175,7 +225,7 @@ def write_safetensors(path: Path, state: Mapping[str, Tensor], metadata: dict[st
     data = save(
         {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, metadata
     )
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:

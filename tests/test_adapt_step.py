@@ -10,7 +10,8 @@ from tiny_viclip import clips, prompt_tokens, tiny_backbone
 
 from adapt.adapted import AdaptedModel, Prefix
 from adapt.adapter_config import AdapterConfig
-from adapt.gradient_demo import DemoConfig, main, train
+from adapt.gradient_arms import train
+from adapt.gradient_demo import main
 from adapt.gradients import combine
 from adapt.prefix_cache import PrefixCache
 from adapt.step import StepConfig, accumulate_gradients
@@ -32,8 +33,9 @@ def step(model, config=None, **options):
     prompts = model.prepare_prompts(prompt_tokens())
     videos = options.pop("videos", None)
     videos = clips() if videos is None else videos
+    labels = options.pop("labels", LABELS)
     return accumulate_gradients(
-        model, prompts, [described], videos, LABELS, config or StepConfig(), **options
+        model, prompts, [described], videos, labels, config or StepConfig(), **options
     )
 
 
@@ -123,7 +125,7 @@ def test_reduce_sees_every_gradient_before_it_is_merged():
 
 
 def test_each_way_does_to_norms_and_angle_what_it_says():
-    rows = {mode: train(mode, DemoConfig(steps=2)) for mode in
+    rows = {mode: train(mode, steps=2, seed=0) for mode in
             ("published", "balanced", "projected", "detach_text", "detach_video")}  # fmt: skip
     published, balanced = rows["published"], rows["balanced"]
     assert published.text_norm > 0
@@ -252,3 +254,72 @@ def test_a_damaged_prefix_is_computed_again_and_another_backbone_finds_nothing(t
 def test_full_fine_tuning_has_no_prefix_to_keep(tmp_path):
     with pytest.raises(UserError, match="has no frozen prefix to keep"):
         PrefixCache(tmp_path, adapted(replace(SMALL, method="full")))
+
+
+@torch.no_grad()
+def test_prefixes_of_another_precision_are_kept_apart(tmp_path):
+    model, video, loads = adapted().eval(), clips(), []
+    cache = PrefixCache(tmp_path, model)
+
+    def load(missing):
+        loads.append(missing)
+        return video[missing]
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        cache.fetch(["a"], load)
+        cache.fetch(["a"], load)
+    cache.fetch(["a"], load)
+    assert loads == [[0], [0]]
+
+
+@pytest.mark.parametrize("mode", ["published", "balanced"])
+def test_gradients_of_two_batches_add_up(mode):
+    model = adapted(replace(SMALL, shared_gradients=mode))
+    step(model)
+    once = gradients(model)
+    step(model)
+    for name, grad in gradients(model).items():
+        torch.testing.assert_close(grad, 2 * once[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_an_empty_batch_still_has_the_consistency_loss():
+    model = adapted()
+    result = step(model, videos=clips()[:0], labels=LABELS[:0])
+    assert result.classification == 0
+    assert result.consistency > 0
+    assert result.video_embeddings.shape == (0, 16)
+    found = gradients(model)
+    assert any(name.endswith("text_up.weight") and grad.any() for name, grad in found.items())
+    assert not any("video_up" in name for name in found)
+
+
+@pytest.mark.parametrize("mode", ["published", "balanced"])
+def test_every_process_reduces_the_same_tensors_whatever_its_batch(mode):
+    """Rank 0 has a batch and all of its weight, rank 1 has none: both end as rank 0 would alone."""
+    config = replace(SMALL, shared_gradients=mode)
+    alone = adapted(config)
+    step(alone)
+    sent, models = [], [adapted(config) for _ in range(2)]
+    step(models[0], reduce=lambda tensors: sent.extend(each.clone() for each in tensors))
+
+    def receive(tensors):
+        assert [each.shape for each in tensors] == [each.shape for each in sent]
+        for tensor, other in zip(tensors, sent, strict=True):
+            tensor.copy_(other)
+
+    step(models[1], videos=clips()[:0], labels=LABELS[:0], reduce=receive)
+    for model in models:
+        found, expected = gradients(model), gradients(alone)
+        assert found.keys() == expected.keys()
+        for name, grad in found.items():
+            torch.testing.assert_close(grad, expected[name])
+
+
+def test_a_scaler_does_not_change_what_is_reported():
+    config = replace(SMALL, shared_gradients="balanced")
+    plain_report = step(adapted(config)).shared_gradients
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    scaled_report = step(adapted(config), scaler=scaler).shared_gradients
+    for block, report in plain_report.items():
+        assert scaled_report[block].text_norm == pytest.approx(report.text_norm, rel=1e-3)
+        assert scaled_report[block].cosine == pytest.approx(report.cosine, abs=1e-3)

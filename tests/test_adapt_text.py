@@ -134,8 +134,8 @@ def test_weights_make_a_weighted_mean():
     [
         ({"climb": [1.0, 1.0]}, "class 'climb' has 1 descriptions and 2 weights"),
         ({}, "class 'climb' has 1 descriptions and 0 weights"),
-        ({"climb": [-1.0]}, "weights of class 'climb' must be >= 0 and not all zero"),
-        ({"climb": [0.0]}, "weights of class 'climb' must be >= 0 and not all zero"),
+        ({"climb": [-1.0]}, "weights of class 'climb' must be finite, >= 0 and not all zero"),
+        ({"climb": [0.0]}, "weights of class 'climb' must be finite, >= 0 and not all zero"),
     ],
 )
 def test_impossible_weights_are_refused(weights, message):

@@ -14,6 +14,7 @@ from adapt.adapters import Bottleneck, LowRank
 from adapt.backbone import VICLIP_B16, ViCLIP
 from adapt.checkpoint import backbone_hash
 from adapt.step import StepConfig, accumulate_gradients
+from describe.errors import UserError
 
 SMALL = AdapterConfig(start_block=2, end_block=3, dim=8, scale=0.1, rank=4, dropout=0.0)
 LABELS = torch.tensor([0, 4, 2])
@@ -164,3 +165,20 @@ def test_st_adapter_moves_information_between_frames_and_spares_the_class_token(
     moved = (part(x) != still).any(dim=-1)[0].nonzero().flatten().tolist()
     assert moved == [1 + 2 * 4 + frame for frame in (0, 1, 2)]
     assert not part(x)[:, 0].any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "mstaa"}, "method is 'mstaa'; choose among msta, adaptformer, lora"),
+        ({"branches": "vid"}, "branches is 'vid'; choose among both, text, video"),
+        ({"shared_gradients": "mean"}, "shared_gradients is 'mean'; choose among published"),
+        ({"lora_targets": ("q", "w")}, "lora_targets is 'w'; choose among q, k, v"),
+        ({"lora_targets": ()}, "lora_targets is empty; choose among q, k, v"),
+        ({"scale": float("nan")}, "scale is nan; it must be a finite number"),
+        ({"lora_alpha": float("inf")}, "lora_alpha is inf; it must be a finite number"),
+    ],
+)
+def test_a_configuration_from_a_file_is_checked_like_flags(changes, message):
+    with pytest.raises(UserError, match=message):
+        AdapterConfig(**changes)

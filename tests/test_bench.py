@@ -5,11 +5,13 @@ import re
 import pytest
 import torch
 
+from adapt import plain
 from adapt.adapter_config import AdapterConfig
 from adapt.backbone import ViCLIPConfig
-from adapt.bench import BenchConfig, main, shape_of
+from adapt.bench import main
 from adapt.bench_arms import PlainStep, Shape, Step, compare, make_inputs, make_model
 from adapt.bench_clock import interleave, peak_bytes
+from adapt.bench_parts import shape_of
 
 SMALL = ViCLIPConfig(
     image_size=32, vision_width=32, vision_layers=2, vision_heads=2, embed_dim=16, num_frames=4,
@@ -78,6 +80,13 @@ def test_the_command_prints_every_part(capsys):
     assert re.search(r"paper, Table S2 \(GPU\), MSTA +65.7 +0.948x", printed)
 
 
+def test_arms_that_compute_something_else_are_not_timed(capsys, monkeypatch):
+    right = plain.step_loss
+    monkeypatch.setattr(plain, "step_loss", lambda *given: 1.001 * right(*given))
+    assert main("--backbone tiny --batch 2 --rounds 1 --parts k400".split()) == 1
+    assert "this package: the loss differs by 1.0e-03, most 1e-04" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -101,4 +110,3 @@ def test_a_missing_device_is_said(capsys):
 def test_the_command_runs_on_cuda(capsys):
     assert main("--backbone tiny --batch 2 --rounds 1 --device cuda".split()) == 0
     assert torch.cuda.get_device_name() in capsys.readouterr().out
-    assert BenchConfig(device="cuda").sizes.num_frames == 8

@@ -7,6 +7,7 @@ import os
 import pickle
 import random
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -25,7 +26,7 @@ from adapt.checkpoint import (
     load_backbone,
     save_backbone,
 )
-from adapt.weight_files import read_weights
+from adapt.weight_files import read_weights, write_safetensors
 from describe.errors import UserError
 
 # Heads cannot be read from shapes; these sizes have heads of 64 channels, as published ones have.
@@ -328,3 +329,111 @@ def test_a_damaged_config_beside_the_weights_is_named(clip, tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(UserError, match="config.json is not JSON"):
         load_backbone(tmp_path)
+
+
+@pytest.mark.parametrize("tower", ["vision_config", "text_config"])
+@pytest.mark.parametrize(("name", "value"), [("hidden_act", "gelu"), ("layer_norm_eps", 1e-6)])
+def test_a_clip_that_computes_otherwise_is_refused(clip, tmp_path, tower, name, value):
+    shutil.copy(clip[1] / "model.safetensors", tmp_path)
+    config = json.loads((clip[1] / "config.json").read_text())
+    config[tower][name] = value
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=f"{tower} has {name} {value!r}; only"):
+        load_backbone(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["text_model.embeddings.token_embedding.weight", "visual_projection.weight"]
+)
+def test_a_clip_checkpoint_without_a_size_names_the_tensor(clip, tmp_path, name):
+    from safetensors.torch import load_file
+
+    state = load_file(clip[1] / "model.safetensors")
+    del state[name]
+    save_file(state, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match=f"CLIP checkpoint has no {name}"):
+        load_backbone(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("patch_size", 0), ("vision_heads", 0), ("vision_layers", 3.0), ("num_frames", "8")],
+)
+def test_stored_sizes_that_are_none_are_refused(published, tmp_path, field, value):
+    path = tmp_path / "model.safetensors"
+    config = {**vars(published.config), field: value}
+    save_file(published.state_dict(), path, {"config": json.dumps(config)})
+    with pytest.raises(UserError, match=f"{field} is {value!r}; it must be a whole number"):
+        load_backbone(path)
+
+
+def test_a_stored_number_of_blocks_is_checked_before_any_is_made(published, tmp_path):
+    path = tmp_path / "model.safetensors"
+    config = {**vars(published.config), "vision_layers": 10**9}
+    save_file(published.state_dict(), path, {"config": json.dumps(config)})
+    with pytest.raises(UserError, match=r"has no vision_encoder.transformer.resblocks.3.*expected"):
+        load_backbone(path)
+
+
+@pytest.mark.parametrize("changes", [{"num_frames": 0}, {"num_frames": -1}, {"image_size": -32}])
+def test_impossible_clips_are_refused(published, tmp_path, changes):
+    save_backbone(published, tmp_path / "model.safetensors")
+    name, value = next(iter(changes.items()))
+    with pytest.raises(UserError, match=f"{name} is {value}; it must be a whole number above 0"):
+        load_backbone(tmp_path, **changes)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(published, tmp_path, value):
+    published.vision_encoder.proj.data[0, 0] = value
+    save_backbone(published, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match=r"vision_encoder.proj has NaN or infinite values"):
+        load_backbone(tmp_path)
+
+
+def test_weights_that_are_whole_numbers_are_refused(published, tmp_path):
+    state = {name: tensor.to(torch.int8) for name, tensor in published.state_dict().items()}
+    save_file(state, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match=r"dtype torch.int8; expected floats"):
+        load_backbone(tmp_path)
+
+
+@pytest.mark.parametrize("wrap", ["model", "module", "state_dict", "prefix"])
+def test_what_training_code_puts_around_weights_is_taken_off(published, tmp_path, wrap):
+    state = published.state_dict()
+    if wrap == "prefix":
+        torch.save({f"module.{name}": tensor for name, tensor in state.items()}, tmp_path / "a.pth")
+    else:
+        torch.save({wrap: state, "epoch": 3}, tmp_path / "a.pth")
+    assert same(load_backbone(tmp_path / "a.pth"), published)
+
+
+def test_what_holds_no_weights_says_what_it_holds(tmp_path):
+    torch.save({"epoch": 3, "optimizer": {}}, tmp_path / "a.pth")
+    with pytest.raises(UserError, match="holds no weights; .*found 'epoch', 'optimizer'"):
+        load_backbone(tmp_path / "a.pth")
+
+
+def test_safetensors_under_another_name_are_read(published, tmp_path):
+    save_file(published.state_dict(), tmp_path / "viclip.pth")
+    assert same(load_backbone(tmp_path / "viclip.pth"), published)
+
+
+@pytest.mark.parametrize("source", ["x" * 5000, "a\0b"])
+def test_a_source_that_is_no_path_is_one_line(source):
+    with pytest.raises(UserError, match="cannot read|no weights at"):
+        load_backbone(source)
+
+
+@pytest.mark.parametrize("source", ["my models/x y", "a--b/..c", "weights/viclip"])
+def test_a_source_that_could_be_a_hub_name_says_that_there_is_no_folder(source, hub_cache):
+    with pytest.raises(UserError, match="here is no such file or folder"):
+        load_backbone(source)
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path):
+    path, state = tmp_path / "a.safetensors", {"a": torch.zeros(1000)}
+    with ThreadPoolExecutor(4) as pool:
+        done = [pool.submit(write_safetensors, path, state, {}) for _ in range(100)]
+    assert [each.result() for each in done] == [None] * 100
+    assert [each.name for each in tmp_path.iterdir()] == ["a.safetensors"]

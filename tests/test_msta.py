@@ -53,6 +53,7 @@ def assert_same(one: dict, other: dict, rtol=1e-4):
         (replace(FEW_SHOT, branches="text"), 5 * (65_664 + 66_048 + 16_512)),
         (replace(FEW_SHOT, branches="video"), 5 * (98_432 + 99_072 + 3_072 + 16_512)),
         (replace(FEW_SHOT, shared="none"), 1_744_000 - 5 * 16_512),
+        (replace(FEW_SHOT, temporal=False), 1_744_000 - 5 * 3_072),
         (replace(FEW_SHOT, shared="separate"), 1_744_000 + 5 * 16_512),
     ],
 )
@@ -89,6 +90,25 @@ def test_one_adapter_by_hand():
     expected = torch.tensor([[[1.0, 10], [3, 11], [10, 0], [9, 33]]]) * 0.5
     out = block.video(torch.zeros(1, 4, 2), torch.zeros(1, 4, 2), normed)
     torch.testing.assert_close(out, expected)
+
+
+@torch.no_grad()
+def test_without_the_temporal_convolution_a_frame_gets_nothing_of_another():
+    for temporal in (True, False):
+        block = adapted(replace(SMALL, temporal=temporal)).adapter.blocks["2"]
+        normed = torch.rand(1, 1 + 4 * 4, 32)  # 4 frames; token 1 + n * T + t
+        moved = normed.clone()
+        moved[:, 1::4] += 5 * torch.randn(32)  # frame 0 of every patch
+        zero = torch.zeros_like(normed)
+        changed = (block.video(zero, zero, moved) != block.video(zero, zero, normed)).any(dim=-1)
+        assert changed[0, 1::4].all()
+        assert changed[0, 2::4].any() == temporal  # frame 1, its neighbour
+        assert not changed[0, 3::4].any()
+
+
+def test_a_temporal_class_token_needs_the_convolution():
+    with pytest.raises(UserError, match="needs the temporal convolution"):
+        AdapterConfig(temporal=False, class_token="temporal")
 
 
 @pytest.mark.parametrize("config", [SMALL, replace(SMALL, start_block=1, end_block=2, dim=4)])
@@ -212,11 +232,12 @@ def test_gradient_scaling_keeps_the_gradient_that_goes_further_down():
     torch.testing.assert_close(found[True], found[False] / 0.01, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("field", ["class_token", "input_norm", "shared", "branches"])
+@pytest.mark.parametrize("field", ["class_token", "input_norm", "shared", "branches", "temporal"])
 @torch.no_grad()
 def test_every_option_changes_what_comes_out(field):
     base = adapted(replace(SMALL, dropout=0.0, start_block=2, end_block=2))
-    other = {"class_token": "none", "input_norm": False, "shared": "none", "branches": "text"}
+    other = {"class_token": "none", "input_norm": False, "shared": "none", "branches": "text",
+             "temporal": False}  # fmt: skip
     model = adapted(replace(base.config, **{field: other[field]}))
     matching = {n: t for n, t in base.state_dict().items() if n in model.state_dict()}
     model.load_state_dict(matching, strict=False)
@@ -371,3 +392,28 @@ def test_a_file_that_cannot_be_written_is_named_and_leaves_nothing(tmp_path):
     with pytest.raises(UserError, match="cannot write .*file/a.safetensors: "):
         save_adapter(adapted(), blocker / "a.safetensors")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_trained_backbone_is_never_saved_as_its_own_start(tmp_path):
+    with pytest.raises(ValueError, match="needs the hash of what it started from"):
+        save_adapter(adapted(replace(SMALL, method="full")), tmp_path / "full.safetensors")
+
+
+def test_loading_a_trained_backbone_leaves_the_given_one_as_it_is(tmp_path):
+    model, given = adapted(replace(SMALL, method="full")), tiny_backbone()
+    start = backbone_hash(given)
+    with torch.no_grad():
+        model.backbone.vision_encoder.proj += 1
+    save_adapter(model, tmp_path / "full.safetensors", backbone=start)
+    for _ in range(2):
+        loaded = load_adapter(given, tmp_path / "full.safetensors")
+        assert torch.equal(loaded.backbone.vision_encoder.proj, model.backbone.vision_encoder.proj)
+        assert backbone_hash(given) == start
+
+
+def test_an_adapter_with_nan_is_refused(tmp_path):
+    model = adapted()
+    model.get_parameter("adapter.blocks.2.text_up.weight").data[0, 0] = float("nan")
+    save_adapter(model, tmp_path / "a.safetensors")
+    with pytest.raises(UserError, match=r"blocks.2.text_up.weight has NaN or infinite values"):
+        load_adapter(tiny_backbone(), tmp_path / "a.safetensors")
