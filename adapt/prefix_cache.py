@@ -19,9 +19,9 @@ logger = logging.getLogger(__name__)
 class PrefixCache:
     """A folder of prefixes in float32, one file a video.
 
-    Under autocast, prefixes are kept apart by its dtype. A prefix is large: (1 + P * T) * D * 4 bytes, 4.8 MB a video for ViCLIP-B/16, and twice that
+    A prefix is large: (1 + P * T) * D * 4 bytes, 4.8 MB a video for ViCLIP-B/16, and twice that
     with `keep_block_output`. The folder is specific to the backbone and the first adapted block;
-    it never has to be cleaned for correctness.
+    what was computed under autocast is kept apart. It never has to be cleaned for correctness.
 
     Args:
         folder: Made when missing.
@@ -47,9 +47,8 @@ class PrefixCache:
             load: Given the positions in `keys` that are missing, their pixels (b, T, 3, H, W).
         """
         device = self._model.backbone.temp.device
-        device_type = self._model.backbone.temp.device.type
-        if torch.is_autocast_enabled(device_type):
-            keys = [f"{key} {torch.get_autocast_dtype(device_type)}" for key in keys]
+        if torch.is_autocast_enabled(device.type):
+            keys = [f"{key} {torch.get_autocast_dtype(device.type)}" for key in keys]
         found = {index: self._read(key) for index, key in enumerate(keys)}
         missing = [index for index, state in found.items() if state is None]
         if missing:

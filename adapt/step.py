@@ -96,10 +96,9 @@ def accumulate_gradients(
     with _precision(labels.device.type, config):
         classes = model.encode_prompts(prompts)  # (K, D)
     gathered = classes.detach().float().requires_grad_()
-    width = classes.shape[1]
     send = partial(_backward, scaler)
     cross_entropy = torch.zeros((), device=labels.device)
-    embeddings = []
+    embeddings = [classes.detach()[:0]]  # also of a batch without videos
     for part, part_labels in _parts(videos, labels, config.accumulate):
         with _precision(labels.device.type, config):
             embedding = _encode(model, part)
@@ -117,14 +116,20 @@ def accumulate_gradients(
         classes.backward(gathered.grad.to(classes.dtype))  # type: ignore[no-untyped-call]
     if reduce is not None:
         _reduce(model, reduce)
-    reports = model.merge_shared_gradients(merge)
-    scale = 1.0 if scaler is None else scaler.get_scale()
     return StepResult(
         classification=cross_entropy,
         consistency=consistency.detach(),
-        shared_gradients={block: report.unscaled(scale) for block, report in reports.items()},
-        video_embeddings=torch.cat(embeddings) if embeddings else classes.new_zeros(0, width),
+        shared_gradients=_merge(model, merge, scaler),
+        video_embeddings=torch.cat(embeddings),
     )
+
+
+def _merge(
+    model: AdaptedModel, mode: SharedGradients | None, scaler: torch.amp.GradScaler | None
+) -> dict[int, SharedGradientReport]:
+    scale = 1.0 if scaler is None else scaler.get_scale()
+    reports = model.merge_shared_gradients(mode)
+    return {block: report.unscaled(scale) for block, report in reports.items()}
 
 
 def _backward(scaler: torch.amp.GradScaler | None, loss: Tensor) -> None:

@@ -1,11 +1,9 @@
 """Reading weights from disk or the Hugging Face hub: data only, and every fault in one line."""
 
-import contextlib
 import json
 import os
 import pickle
 import struct
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from adapt.files import write_atomically
 from describe.errors import UserError
 
 WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")
@@ -151,7 +150,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]
 
     try:
         with safe_open(path, framework="pt") as file:
-            state = {name: file.get_tensor(name) for name in file.keys()}
+            # A tensor is a view of the mapped file, and would change with it: hence the copies.
+            state = {name: file.get_tensor(name).clone() for name in file.keys()}
             return state, file.metadata() or {}
     except SafetensorError as error:
         raise UserError(f"{path} is damaged or cut short: {error}") from error
@@ -225,15 +225,4 @@ def write_safetensors(path: Path, state: Mapping[str, Tensor], metadata: dict[st
     data = save(
         {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, metadata
     )
-    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    write_atomically(path, data)

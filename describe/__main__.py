@@ -3,7 +3,8 @@
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from describe.config import Config
@@ -39,10 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     try:
         config = parse_args(argv)
-        from describe.build import build
-        from describe.summary import print_outcome
-
-        outcome = build(config)
+        report, status = run(config)
     except UserError as error:
         print(f"describe: {error}", file=sys.stderr)
         return 1
@@ -50,11 +48,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("describe: interrupted; run the same command again to go on", file=sys.stderr)
         return INTERRUPTED
     try:
-        print_outcome(config, outcome)
+        report()
         sys.stdout.flush()
     except BrokenPipeError:  # `| head` has read enough; the work is done
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return exit_status(outcome)
+    return status
+
+
+def run(config: Config) -> tuple[Callable[[], None], int]:
+    """Do what is asked for; return what prints the end of it, and the exit status."""
+    if config.edits:
+        from describe.edit_build import build_edited, print_edited
+
+        return partial(print_edited, build_edited(config)), 0
+    from describe.build import build
+    from describe.summary import print_outcome
+
+    outcome = build(config)
+    return partial(print_outcome, config, outcome), exit_status(outcome)
 
 
 def exit_status(outcome: "Outcome") -> int:

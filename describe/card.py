@@ -184,6 +184,7 @@ def _making(newest: CardVersion) -> Iterator[str]:
         ("model", "The model"),
         ("sampling", "Sampling parameters"),
         ("classes", "The class list"),
+        ("edits", "Edits by hand"),
     ):
         if manifest.get(field):
             yield f"## {title}\n\n{_table(manifest[field])}"

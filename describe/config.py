@@ -1,7 +1,7 @@
 """What one `python -m describe` run is asked to do. Every flag is a field here."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,9 @@ OWN_FIELDS = frozenset(
 MOST = 10**9
 
 
+# What --edits goes with: it asks no model, so that nothing else would be of effect.
+WITH_EDITS = frozenset({"classes", "dataset", "dry_run", "edits", "out", "subset", "version"})
+
 # Fields that no request can be without.
 NEEDED_FIELDS = frozenset({"messages", "model"})
 
@@ -35,7 +38,8 @@ class Config:
     """Describe every class of a dataset, once as it looks and once as it unfolds."""
 
     dataset: str | None = None
-    """A shipped class list: hmdb51, k400, k600, ssv2 or ucf101; with --classes, the set's name."""
+    """A shipped class list (hmdb51, k400, k600, miniature, ssv2, ucf101); with --classes, the
+    set's name."""
 
     classes: Path | None = None
     """Your own class list: text (a name a line), CSV, JSON, or a folder of class folders."""
@@ -141,6 +145,9 @@ class Config:
     """Folder of the set; by default sets/<dataset> in the workspace (DESCRIBE_HOME), or
     sets/<dataset>_<subset>."""
 
+    edits: bool = False
+    """Send nothing: make a version of the newest one as people edited it (describe.browse)."""
+
     dry_run: bool = False
     """Send nothing: say what would be sent, why, and what it would cost."""
 
@@ -187,8 +194,15 @@ class Config:
             raise UserError(f"--omit {needed[0]}: no request can be without it")
         if self.version is not None and not VERSION_NAME.fullmatch(self.version):
             raise UserError(f"--version {self.version!r} cannot name a version; write v2, say")
+        if self.edits and (idle := self._idle_with_edits()):
+            raise UserError(f"--edits sends nothing and takes no --{idle[0].replace('_', '-')}")
         _ = self.extra_fields
         _ = self.rules
+
+    def _idle_with_edits(self) -> list[str]:
+        """Return the fields that were set and that --edits does not read."""
+        given = [each.name for each in fields(self) if getattr(self, each.name) != each.default]
+        return [name for name in given if name not in WITH_EDITS]
 
     @property
     def extra_fields(self) -> dict[str, Any]:

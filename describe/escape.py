@@ -22,6 +22,14 @@ def escape(text: str) -> str:
     return re.sub(r"(?<=[A-Za-z0-9])&#95;(?=[A-Za-z0-9])", "_", escaped)  # no emphasis in a word
 
 
+def printable(text: str) -> str:
+    r"""Return `text` for a line of a terminal: nothing invisible in it, controls as \uXXXX."""
+    return "".join(
+        f"\\u{ord(character):04x}" if unicodedata.category(character) in _INVISIBLE else character
+        for character in " ".join(text.split())
+    )
+
+
 def fenced(text: str, language: str = "") -> str:
     """Return `text` word for word in a code fence that it cannot close."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)

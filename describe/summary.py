@@ -2,13 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 from describe.build import Outcome
 from describe.config import Config
+from describe.edits import edits_path
 from describe.estimate import reason_lines
 from describe.llm import PERMANENT
 from describe.selection import SURPLUS, Candidate, Slot, rejected_by_rule
 from describe.terminal import say, show, some, table
+from describe.versions import read_manifest
 
 GO_ON = "run the same command again: only what is missing is sent"
 GO_ON_REFRESHING = "what is new is kept; to go on, leave out --cache refresh"
@@ -161,6 +164,18 @@ def _print_next(config: Config, outcome: Outcome) -> None:
     show(f"Look at it:  the card, {folder / 'README.md'}")
     show(f'Load it:     load_dataset("{folder}", "{written.name}")')
     show(f"Check it:    python -m describe.validate {folder}")
+    _print_edits(config, written.path)
+
+
+def _print_edits(config: Config, version: Path) -> None:
+    """Say that people have edited sentences of this dataset, where the version is without that."""
+    manifest = read_manifest(version)
+    dataset = manifest["dataset"]
+    if "edits" in manifest or not edits_path(dataset).exists():
+        return
+    where = "" if config.out is None and config.subset is None else f" --out {version.parent}"
+    show(f"Edits of {dataset} are stored; they make the next version of this one:")
+    show(f"             python -m describe --dataset {dataset}{where} --edits")
 
 
 def _show_lines(lines: Iterator[str] | list[str]) -> None:

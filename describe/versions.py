@@ -22,7 +22,7 @@ VERSION_NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 
 _REMEDY = "restore it, or delete its folder and describe again"
 _FILE_FIELDS = {"arrow_bytes", "bytes", "rows", "sha256"}
-_OPTIONAL_TABLES = ("classes", "model", "prompts", "rules", "sampling", "source")
+_OPTIONAL_TABLES = ("classes", "edits", "model", "prompts", "rules", "sampling", "source")
 _MANIFEST_FIELDS = {
     "counts": dict,
     "dataset": str,

@@ -15,7 +15,7 @@ from describe.classes import (
 )
 from describe.errors import UserError
 
-COUNTS = {"hmdb51": 51, "k400": 400, "k600": 600, "ssv2": 174, "ucf101": 101}
+COUNTS = {"hmdb51": 51, "k400": 400, "k600": 600, "miniature": 24, "ssv2": 174, "ucf101": 101}
 PUBLIC_FILES = {  # dataset: the full list, then each subset
     "hmdb51": {"": "hmdb_51", "base": "hmdb_51_base", "novel": "hmdb_51_novel"},
     "k400": {"": "kinetics_400", "base": "kinetics_400_base", "novel": "kinetics_400_novel"},

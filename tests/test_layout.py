@@ -15,7 +15,7 @@ from describe.rules import RULES
 ROOT = Path(__file__).parent.parent
 FORBIDDEN = {"describe": {"adapt", "torch", "tests"}, "adapt": {"tests"}}
 CACHE_HANDS_OVER = ("cache", "describe/cache_command.py")
-ADAPT_MAY_USE = {"classes", "dataset", "errors", "paths", "tokens"}
+ADAPT_MAY_USE = {"classes", "dataset", "errors", "escape", "paths", "tokens"}
 
 
 def modules(package: str) -> list[Path]:
@@ -135,6 +135,10 @@ def test_the_wheel_holds_two_packages_with_prompts_and_data_inside(tmp_path):
     assert tops == {"describe", "adapt"}
     assert "describe/data/hmdb51/classes.tsv" in names
     assert "describe/prompts/v1/spatial.jinja" in names
+    assert "describe/data/miniature/backbone.safetensors" in names
+    pages = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("*/page/*")}
+    assert pages
+    assert pages <= set(names)
 
 
 def test_every_rule_is_in_the_docs():

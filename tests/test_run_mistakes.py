@@ -12,7 +12,10 @@ URL = ["--base-url", "http://127.0.0.1:1/v1"]
     ("argv", "message"),
     [
         ([], "give --dataset NAME, or your own list with --classes FILE"),
-        (["--dataset", "k4000"], "no dataset 'k4000'; known: hmdb51, k400, k600, ssv2, ucf101"),
+        (
+            ["--dataset", "k4000"],
+            "no dataset 'k4000'; known: hmdb51, k400, k600, miniature, ssv2, ucf101",
+        ),
         ([*HMDB, "--subset", "clim"], "no class 'clim' in hmdb51; nearest: 'climb'"),
         ([*HMDB, "--subset", " ; "], "--subset names no class"),
         ([*HMDB, "--prompts", "v77"], "no prompts 'v77'; shipped: paper, v1; or give a folder"),

@@ -1,0 +1,259 @@
+"""The command: `python -m adapt.evaluate RUN`. Every video once, and honest numbers.
+
+The results are kept in the run. What was evaluated already, with the same adapter and views, is
+not evaluated again. On several processes: `torchrun --nproc-per-node 8 -m adapt.evaluate RUN`.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from adapt.evaluate_config import EvaluateConfig
+from adapt.evaluate_list import Scores, adapter_hash, evaluate_list
+from adapt.evaluate_progress import Counter
+from adapt.evaluate_result import Evaluated, scores_of, summarise
+from adapt.evaluate_table import results_table
+from adapt.results import Protocol, Result, read_result, result_name, write_result
+from adapt.run_folder import RESULTS, Run, Which, open_run
+from describe.errors import UserError
+
+if TYPE_CHECKING:
+    from adapt.adapted import AdaptedModel
+    from adapt.distributed import Processes
+    from adapt.splits import VideoList
+    from adapt.video_config import ViewConfig
+
+__all__ = [
+    "Scores",
+    "adapter_hash",
+    "evaluate_list",
+    "evaluate_run",
+    "main",
+    "run_views",
+    "selected_adapter",
+]
+
+INTERRUPTED = 130
+TRAINING_LISTS = ("train", "held_out")
+
+
+def evaluate_run(config: EvaluateConfig) -> list[Result]:
+    """Evaluate what `config` asks for; the results are in the run's folder afterwards.
+
+    Raises:
+        UserError: Something does not belong to the run, or a video too many cannot be read.
+    """
+    import torch
+
+    from adapt.distributed import joined, processes_of_environment
+    from adapt.train_setup import choose_device
+
+    run = open_run(config.run)
+    lists = read_lists(run, config)
+    which = _which(run, config)
+    processes = processes_of_environment()
+    device = choose_device(config.device, processes)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    with joined(processes, device):
+        model = run.load_model(str(device), which)
+        _check_model(run, model)
+        identity = Evaluated(
+            run=run.name,
+            epoch=_epoch(run, which),
+            selection=run.config.recipe.select if which == "best" else "last",
+            backbone_hash=run.manifest["backbone"]["hash"],
+            adapter_hash=adapter_hash(model),
+            descriptions_fingerprint=(run.manifest["descriptions"] or {}).get("fingerprint"),
+            precision=config.precision,
+        )
+        return [_evaluate(run, config, model, identity, each, processes) for each in lists]
+
+
+def read_lists(run: Run, config: EvaluateConfig) -> "list[VideoList]":
+    """Return the lists to evaluate, each with videos.
+
+    Raises:
+        UserError: There is no such list, or it is not the one that the run was made with.
+    """
+    if config.list is not None:
+        from adapt.evaluate_own import read_own_list
+
+        assert config.videos is not None
+        return [read_own_list(run, config.list, config.videos, config.classes)]
+    names: Sequence[str] = [config.split]
+    if config.split == "all":
+        names = [name for name in run.list_names if name not in TRAINING_LISTS]
+    if not names:
+        raise UserError(f"run {run.name} has no list to evaluate; give one with --list")
+    lists = [run.read_list(name, config.videos) for name in names]
+    for name, videos in zip(names, lists, strict=True):
+        expected = run.manifest["lists"][name]["hash"]
+        if videos.hash != expected:
+            raise UserError(
+                f"the list {name!r} of run {run.name} is not the one it was made with "
+                f"({videos.hash[:15]}, not {expected[:15]}); restore it, or give it with --list"
+            )
+    return lists
+
+
+def _which(run: Run, config: EvaluateConfig) -> Which:
+    """Return which adapter to take: the one asked for, else the one the run was told to select."""
+    if config.protocol == "paper" and config.which is None:
+        if run.config.recipe.select != "best-on-test":
+            raise UserError(
+                f"the paper's protocol takes the best epoch on the test videos, and run {run.name} "
+                "selected none so; train with --select best-on-test, or say --which last"
+            )
+    return config.which or selected_adapter(run)
+
+
+def selected_adapter(run: Run) -> Which:
+    """Return which adapter a run was told to evaluate."""
+    return "last" if run.config.recipe.select == "last" else "best"
+
+
+def _check_model(run: Run, model: "AdaptedModel") -> None:
+    from dataclasses import asdict
+
+    from adapt.checkpoint import backbone_hash
+
+    stored = run.manifest["adapter"]["config"]
+    actual = asdict(model.config)
+    differing = [name for name in actual if name in stored and _plain(actual[name]) != stored[name]]
+    if differing:
+        name = differing[0]
+        raise UserError(
+            f"the adapter of run {run.name} has {name} {actual[name]}, and the run says "
+            f"{stored[name]}; it is another run's file"
+        )
+    if model.config.method == "full":  # its backbone has been trained; load_adapter compared it
+        return
+    expected, found = run.manifest["backbone"]["hash"], backbone_hash(model.backbone)
+    if expected != found:
+        raise UserError(
+            f"run {run.name} was trained on backbone {expected[:15]}, and "
+            f"{run.manifest['backbone']['source']} is {found[:15]} now"
+        )
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _epoch(run: Run, which: Which) -> int:
+    epoch = run.manifest.get("epochs_done" if which == "last" else "best_epoch")
+    if epoch is None:
+        raise UserError(
+            f"run {run.name} has not finished ({run.status}), so its best epoch is not known; go "
+            f"on with `python -m adapt.train --resume {run.path}`"
+        )
+    return int(epoch)
+
+
+def _evaluate(
+    run: Run,
+    config: EvaluateConfig,
+    model: "AdaptedModel",
+    identity: Evaluated,
+    videos: "VideoList",
+    processes: "Processes",
+) -> Result:
+    views = run_views(run, videos.name, config.views)
+    folder = run.path / RESULTS
+    # Every video's scores are kept; the paper's numbers are made from a part of them.
+    base = folder / f"{result_name(videos.name, identity.selection)}.json"
+    stored = None if config.force or not base.is_file() else read_result(base)
+    why = "" if stored is None else _difference(stored, videos, views, identity)
+    if stored is not None and not why:
+        scores = scores_of(stored, videos)
+        if processes.is_main:
+            print(f"{videos.name}: taken from {base} (--force evaluates again)", flush=True)
+    else:
+        if why and processes.is_main:
+            print(f"{videos.name}: evaluated again: {why}", flush=True)
+        scores = evaluate_list(
+            model, videos, views, config.load, device=model.backbone.temp.device,
+            precision=config.precision, rank=processes.rank, world_size=processes.world_size,
+            progress=Counter(videos.name) if processes.is_main else None,
+            clips_per_pass=config.clips_per_pass,
+        )  # fmt: skip
+    processes.wait()  # all have read what is stored before one of them writes
+    protocols: tuple[Protocol, ...] = ("every-video", config.protocol)
+    for protocol in dict.fromkeys(protocols):
+        result, rows = summarise(
+            scores, videos, views, identity, protocol=protocol, average=config.average
+        )
+        if processes.is_main:
+            write_result(folder, result, rows)
+    processes.wait()
+    return result
+
+
+def _difference(
+    stored: Result, videos: "VideoList", views: "ViewConfig", identity: Evaluated
+) -> str:
+    """Return why a stored result is not of this evaluation; empty if it is."""
+    if stored.list_hash != videos.hash:
+        return "the list is another"
+    if (stored.num_clips, stored.num_crops) != (views.num_clips, views.num_crops):
+        return f"it had {stored.num_clips}x{stored.num_crops} views"
+    if stored.adapter_hash != identity.adapter_hash:
+        return "the adapter is another"
+    if stored.backbone_hash != identity.backbone_hash:
+        return "the backbone is another"
+    return f"it was in {stored.precision}" if stored.precision != identity.precision else ""
+
+
+def run_views(run: Run, list_name: str, views: str | None) -> "ViewConfig":
+    """Return the clips and crops of a list: those asked for, else the run's.
+
+    Raises:
+        UserError: `views` is not written as clips x crops.
+    """
+    from adapt.train_config import parse_views
+    from adapt.video_config import ViewConfig
+
+    if views is not None:
+        clips, crops = parse_views(views)
+    else:
+        by_list: dict[str, dict[str, int]] = run.manifest["views"]
+        stored = by_list.get(list_name) or next(iter(by_list.values()), {})
+        clips, crops = stored.get("num_clips", 4), stored.get("num_crops", 3)
+    clip = run.config.clip
+    return ViewConfig(num_clips=clips, num_crops=crops, mean=clip.mean, std=clip.std)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Returns:
+        0 done, 1 the user must change something, 130 interrupted.
+    """
+    import tyro
+
+    try:
+        config = tyro.cli(
+            EvaluateConfig, args=argv, prog="python -m adapt.evaluate", description=__doc__,
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+        )  # fmt: skip
+        results = evaluate_run(config)
+    except UserError as error:
+        print(f"adapt.evaluate: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("adapt.evaluate: interrupted; finished lists are kept", file=sys.stderr)
+        return INTERRUPTED
+    if _is_main():
+        print(results_table(results))
+    return 0
+
+
+def _is_main() -> bool:
+    from adapt.distributed import processes_of_environment
+
+    return processes_of_environment().is_main
+
+
+if __name__ == "__main__":
+    sys.exit(main())

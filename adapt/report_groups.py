@@ -1,0 +1,307 @@
+"""Runs that differ in nothing but their seed, brought together; and what must be said of them."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from adapt.metrics import harmonic_mean, mean_and_std
+from adapt.report_paper import BASE, HM, NOVEL, TOP1
+from adapt.report_runs import RunRecord
+from adapt.results import Result
+
+# Student's t, 97.5%, by degrees of freedom from 1; beyond, the last is a little too wide.
+_T = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
+    2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+
+MOST_DIFFERENCES = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stat:
+    """An accuracy over seeds, in percent."""
+
+    mean: float
+    std: float | None
+    """Sample standard deviation; None of one value."""
+
+    count: int
+    """Values behind it: seeds, or for one seed official splits."""
+
+    over: str
+    """What the values are: seeds or splits."""
+
+    interval: tuple[float, float] | None
+    """95%: of one result over its videos; of several seeds or splits of their mean, by t."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Runs that differ in their seed alone, evaluated alike."""
+
+    setting: str
+    """Dataset and task, as a section of the report is headed."""
+
+    adapter: str
+    described: str
+    filtered: str
+
+    kind: str
+    """How it was evaluated, where not every video by the last epoch."""
+
+    variant: str
+    """What tells it from another group that is otherwise called the same."""
+
+    records: tuple[RunRecord, ...]
+    """One for each seed and training list."""
+
+    results: tuple[tuple[Result, ...], ...]
+    """For each record, its results of this kind."""
+
+    columns: Mapping[str, Stat]
+    notes: tuple[str, ...]
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether its numbers are of every video, by an epoch that no test video chose."""
+        return all(
+            each.protocol == "every-video" and each.selection != "best-on-test"
+            for results in self.results
+            for each in results
+        )
+
+    @property
+    def label(self) -> str:
+        """What it is, on one line."""
+        described = "" if self.described == "none" else f"descriptions {self.described}"
+        filtered = f"filter {self.filtered}" if self.filtered not in ("", "none") else ""
+        parts = (self.adapter, described, filtered, self.variant, self.kind)
+        return "; ".join(part for part in parts if part)
+
+
+def group_runs(records: Sequence[RunRecord]) -> list[Group]:
+    """Bring finished, evaluated runs together, by setting, adapter and descriptions."""
+    entries: dict[tuple[object, ...], list[tuple[RunRecord, tuple[Result, ...]]]] = {}
+    for record in records:
+        if not record.is_finished:
+            continue
+        for results in _by_kind(record.results):
+            key = (*_names(record, results), _settings(record, results))
+            entries.setdefault(key, []).append((record, results))
+    groups = [_make(members) for members in entries.values()]
+    return sorted(_with_variants(groups), key=_order)
+
+
+def _names(record: RunRecord, results: Sequence[Result]) -> tuple[str, ...]:
+    return (record.setting, record.adapter, record.described, record.filtered, _kind(results[0]))
+
+
+def _settings(record: RunRecord, results: Sequence[Result]) -> tuple[tuple[str, str], ...]:
+    """Return all else that makes two runs different, as pairs."""
+    settings = record.settings()
+    for each in results:
+        settings[f"views of {each.list}"] = f"{each.num_clips}x{each.num_crops}"
+        settings[f"list {each.list}"] = each.list_hash[:14]
+    return tuple(sorted(settings.items()))
+
+
+def _by_kind(results: Iterable[Result]) -> list[tuple[Result, ...]]:
+    ordered = sorted(results, key=lambda each: (_kind(each), each.list))
+    return [tuple(found) for _, found in groupby(ordered, key=_kind)]
+
+
+def _kind(result: Result) -> str:
+    """Say how a result was made, where that is not the usual way."""
+    parts = []
+    if result.selection == "held-out":
+        parts.append("epoch chosen on held-out videos")
+    if result.selection == "best-on-test":
+        parts.append("epoch chosen on the test videos")
+    if result.protocol == "paper":
+        parts.append("paper's protocol")
+    if result.average != "probability":
+        parts.append(f"{result.average} averaged")
+    if result.precision != "fp32":
+        parts.append(f"evaluated in {result.precision}")
+    return ", ".join(parts)
+
+
+def _make(members: Sequence[tuple[RunRecord, tuple[Result, ...]]]) -> Group:
+    kept, notes = _distinct(members)
+    record, first = kept[0]
+    setting, adapter, described, filtered, kind = _names(record, first)
+    return Group(
+        setting=setting,
+        adapter=adapter,
+        described=described,
+        filtered=filtered,
+        kind=kind,
+        variant="",
+        records=tuple(record for record, _ in kept),
+        results=tuple(results for _, results in kept),
+        columns=_columns([results for _, results in kept]),
+        notes=(*notes, *_seed_notes([record for record, _ in kept]), *_result_notes(kept)),
+    )
+
+
+def _distinct(
+    members: Sequence[tuple[RunRecord, tuple[Result, ...]]],
+) -> tuple[list[tuple[RunRecord, tuple[Result, ...]]], list[str]]:
+    """Keep one run for each seed and training list, the newest; say which are left out."""
+    ordered = sorted(members, key=lambda each: str(each[0].manifest.get("created", "")))
+    newest = {(record.seed, record.train_hash): record for record, _ in ordered}
+    kept, notes = [], []
+    for record, results in members:
+        chosen = newest[record.seed, record.train_hash]
+        if chosen is record:
+            kept.append((record, results))
+        else:
+            notes.append(
+                f"{record.name} repeats {chosen.name}: the same seed {record.seed} and the same "
+                "training list; it is counted once"
+            )
+    return sorted(kept, key=lambda each: each[0].seed), notes
+
+
+def _seed_notes(records: Sequence[RunRecord]) -> list[str]:
+    """Say where several runs are fewer draws than they look."""
+    notes: list[str] = []
+    if len(records) < 2 or records[0].adapter == "frozen":
+        return notes
+    lists = {record.train_hash for record in records}
+    is_drawn = records[0].shots is not None
+    names = ", ".join(record.name for record in records)
+    if is_drawn and len(lists) == 1:
+        notes.append(
+            f"{names}: {len(records)} seeds trained on one and the same list; what is shown as "
+            "± leaves out the choice of training videos"
+        )
+    seeds = [record.seed for record in records]
+    for seed in sorted({seed for seed in seeds if seeds.count(seed) > 1}):
+        same = ", ".join(record.name for record in records if record.seed == seed)
+        notes.append(f"{same}: the same seed {seed}, on different training lists")
+    return notes
+
+
+def _result_notes(kept: Sequence[tuple[RunRecord, tuple[Result, ...]]]) -> list[str]:
+    notes = []
+    hashes: dict[str, list[str]] = {}
+    for record, results in kept:
+        hashes.setdefault(results[0].adapter_hash, []).append(record.name)
+        for each in results:
+            where = f"{record.name}, {each.list}"
+            done = record.manifest.get("epochs_done", each.epoch)
+            if each.selection == "last" and each.epoch != done:
+                notes.append(
+                    f"{where}: was evaluated after epoch {each.epoch}, and training went on to "
+                    f"{done}; evaluate again"
+                )
+            if each.n_failed:
+                notes.append(
+                    f"{where}: {each.n_failed} of {each.n_total} videos could not be read; "
+                    f"accuracies are over {each.n_evaluated}"
+                )
+            if each.n_dropped:
+                notes.append(
+                    f"{where}: {each.n_dropped} of {each.n_total} videos were dropped, as the "
+                    "published evaluations did"
+                )
+    for names in hashes.values():
+        if len(names) > 1 and kept[0][0].adapter != "frozen":
+            notes.append(f"{', '.join(names)}: the trained adapter is the same to the last bit")
+    return notes
+
+
+def _columns(results: Sequence[Sequence[Result]]) -> dict[str, Stat]:
+    """Return the accuracy of each column, over the runs of a group."""
+    values: dict[str, list[list[Result]]] = {}
+    for run in results:
+        found: dict[str, list[Result]] = {}
+        for each in run:
+            found.setdefault(column_of(each.list), []).append(each)
+        for name, parts in found.items():
+            values.setdefault(name, []).append(parts)
+    stats = {name: _stat(parts) for name, parts in values.items()}
+    if BASE in stats and NOVEL in stats:
+        mean = harmonic_mean(stats[BASE].mean, stats[NOVEL].mean)
+        count = min(stats[BASE].count, stats[NOVEL].count)
+        stats[HM] = Stat(mean=mean, std=None, count=count, over="seeds", interval=None)
+    return stats
+
+
+def column_of(list_name: str) -> str:
+    """Return the column of a list: official splits of one dataset share one."""
+    if list_name in ("test", "val"):
+        return TOP1
+    return re.sub(r"-\d+$", "", list_name)
+
+
+def _stat(runs: Sequence[Sequence[Result]]) -> Stat:
+    """Average one column: over the splits of each run, then over runs."""
+    means = [mean_and_std([each.top1 for each in parts])[0] for parts in runs]
+    if len(means) == 1 and len(runs[0]) == 1:
+        only = runs[0][0]
+        return Stat(mean=only.top1, std=None, count=1, over="seeds", interval=only.top1_interval)
+    over = "seeds" if len(means) > 1 else "splits"
+    values = means if len(means) > 1 else [each.top1 for each in runs[0]]
+    mean, std = mean_and_std(values)
+    return Stat(mean=mean, std=std, count=len(values), over=over, interval=t_interval(values))
+
+
+def t_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Return the 95% interval of a mean, by Student's t, within 0 and 100; None of one value."""
+    mean, std = mean_and_std(values)
+    if std is None:
+        return None
+    half = _T[min(len(values) - 1, len(_T)) - 1] * std / len(values) ** 0.5
+    return max(0.0, mean - half), min(100.0, mean + half)
+
+
+def _with_variants(groups: Sequence[Group]) -> list[Group]:
+    """Where several groups are called the same, say by what they differ."""
+    named: dict[tuple[str, ...], list[Group]] = {}
+    for group in groups:
+        key = (group.setting, group.adapter, group.described, group.filtered, group.kind)
+        named.setdefault(key, []).append(group)
+    done = []
+    for same in named.values():
+        settings = [dict(_settings(each.records[0], each.results[0])) for each in same]
+        names = sorted({name for each in settings for name in each})
+        differing = [n for n in names if len({each.get(n) for each in settings}) > 1]
+        for group, own in zip(same, settings, strict=True):
+            parts = [f"{name} {own.get(name, '-')}" for name in differing[:MOST_DIFFERENCES]]
+            if len(differing) > MOST_DIFFERENCES:
+                parts.append(f"and {len(differing) - MOST_DIFFERENCES} more")
+            done.append(replace(group, variant=", ".join(parts)))
+    return done
+
+
+_ADAPTERS = ("frozen", "full", "adaptformer", "lora", "st_adapter")
+
+
+def _order(group: Group) -> tuple[object, ...]:
+    known = group.adapter in _ADAPTERS
+    place = _ADAPTERS.index(group.adapter) if known else len(_ADAPTERS)
+    return (group.setting, not group.is_comparable, place, group.adapter, group.described,
+            group.filtered, group.kind, group.variant)  # fmt: skip
+
+
+def left_out(records: Sequence[RunRecord]) -> list[str]:
+    """Say which runs are in no group, and why."""
+    lines = []
+    for record in records:
+        if not record.is_finished:
+            epochs = record.manifest.get("recipe", {}).get("epochs", "?")
+            done = record.manifest.get("epochs_done", 0)
+            lines.append(
+                f"{record.name}: {record.run.status}, {done} of {epochs} epochs; go on with "
+                f"python -m adapt.train --resume {record.run.path}"
+            )
+        elif not record.results:
+            lines.append(
+                f"{record.name}: not evaluated; python -m adapt.evaluate {record.run.path}"
+            )
+    return lines

@@ -1,0 +1,238 @@
+"""One dataset on somebody's disk: its classes, its files, and the rows of its official parts.
+
+Rows come from the user's own list, else from official lists, else from class folders. Which it was
+is noted, and goes into the run.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from adapt.data_config import DataConfig
+from adapt.sampling import divide
+from adapt.split_files import WORDS, ListFolder, find_lists, list_folders, patterns
+from adapt.split_folders import folder_rows, known_rows
+from adapt.split_hmdb import FILE as HMDB_FILE
+from adapt.split_hmdb import read_hmdb
+from adapt.split_index import VideoIndex
+from adapt.split_labels import FULL, ClassNames, with_classes
+from adapt.split_lists import read_rows
+from adapt.split_rows import Row
+from describe.classes import (
+    ActionClass,
+    ClassList,
+    known_datasets,
+    load_classes,
+    read_classes,
+    readable_name,
+)
+from describe.errors import UserError
+
+TABLE = r"videos\.csv"
+"""A user's own list of everything, with or without a column `split`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """The rows of one part, and where they are from."""
+
+    rows: tuple[Row, ...]
+    """Each with the official name of its class."""
+
+    source: str
+    """The file or files, or how it was made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """A dataset as it lies on disk."""
+
+    dataset: str
+    classes: ClassList
+    index: VideoIndex
+    places: tuple[ListFolder, ...]
+    has_official_lists: bool
+    """Whether results on the dataset are compared on official lists."""
+
+    allow_unofficial: bool
+    has_name: bool
+    """Whether the user named the dataset; else it is called after its folder."""
+
+    notes: list[str] = field(default_factory=list)
+    """What a person should know about how the lists were read."""
+
+    def find(self, *names: str, several: bool = False) -> list[Path]:
+        """Return the list file that one of the regular expressions names, the best first."""
+        return find_lists(self.places, self.dataset, names, several=several)
+
+    def read(self, files: Sequence[Path], part: str = "", prefer: str = FULL) -> Rows:
+        """Read list files.
+
+        Args:
+            files: One file, or HMDB-51's one for each class.
+            part: Keep the rows of this part, in lists that hold several.
+            prefer: The subset whose labels are expected.
+
+        Raises:
+            UserError: A file or line cannot be read, or a class is unknown.
+        """
+        names = ClassNames(self.classes)
+        if HMDB_FILE.fullmatch(files[0].name):
+            rows = read_hmdb(files, names, part)
+            notes: list[str] = []
+        else:
+            raw = _of_part(read_rows(files[0]), part)
+            rows, notes = with_classes(
+                raw, names, file=files[0], prefer=prefer, shown=lambda row: self._shown(row, names)
+            )
+        self.note(notes)
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        return Rows(rows=tuple(rows), source=f"{files[0].name}{more}")
+
+    def part(self, part: str, split: int = 1) -> Rows | None:
+        """Return the `train`, `val` or `test` part; None where nothing says what it is.
+
+        Raises:
+            UserError: A list cannot be read.
+        """
+        is_many = self.dataset == "hmdb51" and bool(self.find(HMDB_FILE.pattern, several=True))
+        if files := self.find(*patterns(self.dataset, part, split), several=is_many):
+            return self.read(files, part)
+        if files := self.find(TABLE):
+            found = [row for row in self.read(files).rows if row.part == part]
+            return Rows(rows=tuple(found), source=files[0].name) if found else None
+        # What Kinetics and Something-Something call val is what they are tested on.
+        is_test = part == "test" and self.has_official_lists
+        for folder in ("val", "test") if is_test else (part,):
+            if rows := [row for row in self.folder_rows() if row.part == folder]:
+                return Rows(rows=tuple(rows), source=f"{folder} folders")
+        return None
+
+    def division(self) -> dict[str, Rows]:
+        """Divide class folders that nothing divides into `train` and `test`.
+
+        Raises:
+            UserError: The dataset has official lists, which were not found.
+        """
+        self.need_official_lists()
+        table = self.find(TABLE)
+        rows = list(self.read(table).rows) if table else self.folder_rows()
+        rows = [row for row in rows if not row.part]
+        if not rows:
+            raise UserError(
+                f"no list and no class folder in {self.index.folder}; put videos into class "
+                "folders, or pass --train-list and --test-list"
+            )
+        train, test = divide(rows, lambda row: row.class_name or "", lambda row: row.name)
+        self.note(
+            [
+                f"{self.dataset}: no list says what is for testing; one video in five of each "
+                f"class is, drawn by a fixed seed ({len(train)} training, {len(test)} test)"
+            ]
+        )
+        source = f"{table[0].name if table else 'class folders'}, divided by a fixed seed"
+        return {
+            "train": Rows(rows=tuple(train), source=source),
+            "test": Rows(rows=tuple(test), source=source),
+        }
+
+    def everything(self) -> Rows:
+        """Return all that class folders hold.
+
+        Raises:
+            UserError: There are none, or the dataset has official lists, which were not found.
+        """
+        self.need_official_lists()
+        rows = self.folder_rows()
+        if not rows:
+            raise UserError(
+                f"no list and no class folder in {self.index.folder}; put videos into class folders"
+            )
+        self.note([f"{self.dataset}: no list found; all {len(rows)} videos in class folders"])
+        return Rows(rows=tuple(rows), source="class folders")
+
+    def need_official_lists(self) -> None:
+        """Refuse to go on without lists that everybody else uses.
+
+        Raises:
+            UserError: The dataset has official lists, and the user allows no others.
+        """
+        if self.has_official_lists and not self.allow_unofficial:
+            raise UserError(
+                f"no official lists of {self.dataset} in or beside {self.index.folder}; pass "
+                "--annotations FOLDER, or --allow-unofficial to go by class folders alone"
+            )
+
+    def folder_rows(self) -> list[Row]:
+        """Return the videos in class folders, with official class names."""
+        names = ClassNames(self.classes)
+        rows, notes = known_rows(folder_rows(self.index.names), names)
+        self.note(notes)
+        return [replace(row, class_name=names.known(row.class_name or "")) for row in rows]
+
+    def _shown(self, row: Row, names: ClassNames) -> str | None:
+        """Return the class whose folder holds the row's file."""
+        found = self.index.find(row.name)
+        return names.in_name(found.relative_to(self.index.folder).as_posix()) if found else None
+
+    def note(self, notes: Sequence[str]) -> None:
+        """Keep notes that are new."""
+        self.notes.extend(note for note in notes if note not in self.notes)
+
+
+def open_collection(
+    dataset: str | None, videos: Path, config: DataConfig, *, is_training: bool = True
+) -> Collection:
+    """Find out what a videos folder holds.
+
+    Args:
+        dataset: Its name; by default the folder's.
+        videos: The folder.
+        config: Where lists and classes are.
+        is_training: Whether the class list and the lists of the configuration are meant for it.
+
+    Raises:
+        UserError: The folder, the annotations or the class list cannot be read.
+    """
+    index = VideoIndex(videos)
+    name = dataset or re.sub(r"\W+", "_", index.folder.resolve().name).strip("_") or "own"
+    own = config.classes if is_training else None
+    lists = (config.train_list, config.test_list) if is_training else (config.test_list,)
+    return Collection(
+        dataset=name,
+        classes=read_classes(own.expanduser(), name) if own else _classes(name, index, lists),
+        index=index,
+        places=tuple(list_folders(config.annotations, index.folder, name)),
+        has_official_lists=name in WORDS and own is None,
+        allow_unofficial=config.allow_unofficial,
+        has_name=dataset is not None,
+    )
+
+
+def _classes(dataset: str, index: VideoIndex, lists: Sequence[Path | None]) -> ClassList:
+    """Return the shipped class list, else the class names of lists or folders, sorted."""
+    if dataset in known_datasets():
+        return load_classes(dataset)
+    files = [file for file in lists if file is not None]
+    named = {row.class_name for file in files for row in read_rows(file) if row.class_name}
+    names = sorted(named or {row.class_name or "" for row in folder_rows(index.names)})
+    if not names:
+        raise UserError(
+            f"nothing names the classes of {dataset}: no class folder in {index.folder}; known "
+            f"datasets: {', '.join(known_datasets())}; a list of your own: --classes FILE"
+        )
+    classes = (
+        ActionClass(class_id=label, name=name, readable=readable_name(name))
+        for label, name in enumerate(names)
+    )
+    return ClassList(dataset=dataset, classes=tuple(classes))
+
+
+def _of_part(rows: Sequence[Row], part: str) -> list[Row]:
+    """Keep the rows of a part; a validation file is the test part of sets without another."""
+    if not part or all(not row.part for row in rows):
+        return list(rows)
+    wanted = [row for row in rows if row.part in ("", part)]
+    is_validation = part == "test" and {row.part for row in rows} == {"val"}
+    return list(rows) if is_validation else wanted

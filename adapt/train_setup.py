@@ -1,0 +1,172 @@
+"""Everything a run needs before its first step, found and checked: a plan. Nothing is written."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from adapt.adapted import AdaptedModel
+from adapt.adapter_config import AdapterConfig, check_adapter
+from adapt.backbone import ViCLIP
+from adapt.checkpoint import backbone_hash
+from adapt.constraint import Constraint, build_constraint
+from adapt.distributed import Processes
+from adapt.run_folder import MANIFEST
+from adapt.splits import VideoList
+from adapt.tasks import Task, make_task
+from adapt.train_backbone import lasting_source, open_backbone
+from adapt.train_config import PAPER_VIEWS, TrainConfig, default_name, parse_views
+from adapt.train_descriptions import find_descriptions
+from adapt.train_recipe import Recipe, resolve_adapter, resolve_recipe
+from adapt.video_config import ViewConfig
+from describe.dataset import DescriptionSet
+from describe.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A run that could start now."""
+
+    config: TrainConfig
+    folder: Path
+    task: Task
+    backbone: ViCLIP
+    backbone_source: str
+    backbone_hash: str
+    """Of the backbone before training."""
+
+    adapter: AdapterConfig
+    recipe: Recipe
+    processes: Processes
+    device: torch.device
+    descriptions: DescriptionSet | None
+    constraint: Constraint | None
+    """What the descriptions come to; None: no consistency loss."""
+
+    @property
+    def dataset(self) -> str:
+        """What is trained on."""
+        return self.task.train.dataset
+
+    @property
+    def lists(self) -> dict[str, VideoList]:
+        """Every list of the task: train, held_out where there is one, and the evaluations."""
+        held_out = {} if self.task.held_out is None else {"held_out": self.task.held_out}
+        tests = {videos.name: videos for videos in self.task.evaluations}
+        return {"train": self.task.train, **held_out, **tests}
+
+    @cached_property
+    def num_trainable(self) -> int:
+        """Parameters that train."""
+        with torch.device("meta"):
+            model = AdaptedModel(ViCLIP(self.backbone.config), self.adapter)
+        return sum(parameter.numel() for parameter in model.trainable_parameters())
+
+    def views(self, videos: VideoList) -> ViewConfig:
+        """Return the clips and crops a list is evaluated with."""
+        return views_of(self.config, videos.dataset)
+
+
+def prepare(config: TrainConfig, processes: Processes, device: torch.device) -> Plan:
+    """Plan a new run.
+
+    Raises:
+        UserError: Something is missing or does not fit; the first found is named.
+    """
+    config = with_dataset(config)
+    folder = config.runs / str(config.name)
+    if (folder / MANIFEST).exists():
+        raise UserError(f"{folder} exists; go on with --resume {folder}, or give another --name")
+    trains = config.model.adapter != "frozen"
+    task = make_task(
+        config.data, seed=config.recipe.seed, need_train=trains, remember=not config.dry_run
+    )
+    if trains and config.recipe.select == "held-out" and not task.held_out:
+        raise UserError("--select held-out needs --held-out, such as 0.1, or data with a val part")
+    described = None
+    if config.described:
+        described = find_descriptions(str(config.descriptions), task.train.dataset)
+    source = lasting_source(config.model.backbone)
+    backbone = open_backbone(
+        source, num_frames=config.clip.num_frames, image_size=config.clip.image_size
+    )
+    return make_plan(config, processes, device, task, described, source, backbone.to(device))
+
+
+def make_plan(
+    config: TrainConfig,
+    processes: Processes,
+    device: torch.device,
+    task: Task,
+    described: DescriptionSet | None,
+    source: str,
+    backbone: ViCLIP,
+) -> Plan:
+    """Bring together what was found.
+
+    Raises:
+        UserError: The parts do not fit each other.
+    """
+    adapter = resolve_adapter(config, backbone.config)
+    check_adapter(adapter, backbone.config)
+    recipe = resolve_recipe(config, len(task.train.videos), processes.world_size)
+    constraint = None
+    if described is not None:
+        constraint = build_constraint(backbone, described, task.train.classes, config.filter)
+    return Plan(
+        config=config,
+        folder=config.runs / str(config.name),
+        task=task,
+        backbone=backbone,
+        backbone_source=source,
+        backbone_hash=backbone_hash(backbone),
+        adapter=adapter,
+        recipe=recipe,
+        processes=processes,
+        device=device,
+        descriptions=described,
+        constraint=constraint,
+    )
+
+
+def with_dataset(config: TrainConfig) -> TrainConfig:
+    """Fill in the dataset, where the descriptions say which, and the run's name.
+
+    Raises:
+        UserError: No dataset is named, and the descriptions do not say one.
+    """
+    dataset = config.data.dataset
+    if dataset is None and config.data.classes is None:
+        if not config.described:
+            raise UserError("no --dataset; name one, such as --dataset hmdb51")
+        dataset = str(find_descriptions(str(config.descriptions)).manifest["dataset"])
+    own = config.data.classes
+    name = config.name or default_name(config, dataset or (own.stem if own else "own"))
+    return replace(config, name=name, data=replace(config.data, dataset=dataset))
+
+
+def views_of(config: TrainConfig, dataset: str) -> ViewConfig:
+    """Return the clips and crops that videos of a dataset are evaluated with."""
+    clips, crops = parse_views(config.views or PAPER_VIEWS.get(dataset, "4x3"))
+    return ViewConfig(num_clips=clips, num_crops=crops, mean=config.clip.mean, std=config.clip.std)
+
+
+def choose_device(name: str, processes: Processes) -> torch.device:
+    """Return the device that `--device` means for this process.
+
+    Raises:
+        UserError: There is no such device.
+    """
+    cuda = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda", processes.local_rank) if cuda else torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"--device is {name!r}; take cpu, cuda or cuda:1") from error
+    if device.type == "cuda" and not cuda:
+        raise UserError(f"--device {name}: this torch sees no CUDA device; take cpu")
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", processes.local_rank)
+    return device

@@ -1,0 +1,222 @@
+"""`python -m adapt.evaluate` on a trained run: what it takes, keeps, refuses and says."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from trained_run import train_in, train_world
+
+from adapt.evaluate import main
+from adapt.metrics import harmonic_mean
+from adapt.results import read_result
+from adapt.run_folder import open_run
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return train_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def run(trained, tmp_path) -> Path:
+    """A copy of the run, to be spoilt."""
+    return Path(shutil.copytree(trained.run("one"), tmp_path / "one"))
+
+
+def evaluate(run, *flags):
+    return main([str(run), "--device", "cpu", "--workers", "0", *map(str, flags)])
+
+
+def test_what_training_found_is_found_again(run, capsys):
+    before = read_result(run / "results" / "test.json")
+    scores = before.scores
+    assert evaluate(run, "--force") == 0
+    after = read_result(run / "results" / "test.json")
+    assert after == before
+    assert np.array_equal(after.scores, scores)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == "list videos classes top-1 95% top-5 per class".split()
+    assert lines[1].split()[:4] == ["test", "9", "3", f"{before.top1:.2f}"]
+
+
+def test_what_was_evaluated_is_not_evaluated_again_and_that_is_said(run, capsys):
+    shutil.rmtree(run.parent / "videos", ignore_errors=True)
+    assert evaluate(run) == 0
+    assert "test: taken from" in capsys.readouterr().out
+    assert evaluate(run, "--views", "2x1") == 0
+    out = capsys.readouterr().out
+    assert "test: evaluated again: it had 1x1 views" in out
+    result = read_result(run / "results" / "test.json")
+    assert (result.num_clips, result.num_crops) == (2, 1)
+
+
+def test_another_average_needs_no_video(run, capsys):
+    assert evaluate(run, "--average", "cosine") == 0
+    assert "test: taken from" in capsys.readouterr().out
+    result = read_result(run / "results" / "test.json")
+    assert result.average == "cosine"
+    assert np.array_equal(result.scores, result.videos.cosines)
+
+
+def test_a_list_that_was_edited_is_refused(run, capsys):
+    manifest = json.loads((run / "run.json").read_text())
+    manifest["lists"]["test"]["hash"] = "sha256:0000"
+    (run / "run.json").write_text(json.dumps(manifest))
+    assert evaluate(run) == 1
+    assert "the list 'test' of run one is not the one it was made with" in capsys.readouterr().err
+
+
+def test_a_backbone_that_was_replaced_is_refused(run, trained, tmp_path, capsys):
+    from tiny_viclip import tiny_backbone
+
+    from adapt.checkpoint import save_backbone
+
+    save_backbone(tiny_backbone(seed=5), tmp_path / "other.safetensors")
+    manifest = json.loads((run / "run.json").read_text())
+    manifest["backbone"]["source"] = str(tmp_path / "other.safetensors")
+    (run / "run.json").write_text(json.dumps(manifest))
+    assert evaluate(run, "--force") == 1
+    assert "was trained on backbone b1:" in capsys.readouterr().err
+
+
+def test_another_runs_adapter_is_refused(run, trained, capsys):
+    train_in(trained, "--dim", 4, "--epochs", 1, name="narrow")
+    shutil.copy(trained.run("narrow") / "adapter.safetensors", run / "adapter.safetensors")
+    assert evaluate(run) == 1
+    err = capsys.readouterr().err
+    assert "the adapter of run one has dim 4, and the run says 8; it is another run's file" in err
+
+
+def test_an_adapter_that_was_trained_on_is_evaluated_again(run, trained, capsys):
+    train_in(trained, "--epochs", 1, "--seed", 3, name="other")
+    shutil.copy(trained.run("other") / "adapter.safetensors", run / "adapter.safetensors")
+    assert evaluate(run) == 0
+    assert "test: evaluated again: the adapter is another" in capsys.readouterr().out
+
+
+def test_a_missing_list_or_run_names_what_is_there(run, capsys):
+    assert evaluate(run, "--split", "novel") == 1
+    assert "run one has no list 'novel'; it has: train, test" in capsys.readouterr().err
+    assert evaluate(run.parent / "two") == 1
+    assert f"no run in {run.parent / 'two'}; runs here: {run}" in capsys.readouterr().err
+
+
+def test_the_papers_protocol_wants_the_best_epoch_or_the_word_last(run, capsys):
+    assert evaluate(run, "--protocol", "paper") == 1
+    assert "train with --select best-on-test, or say --which last" in capsys.readouterr().err
+    assert evaluate(run, "--which", "best") == 1
+    assert "run one selected no best epoch" in capsys.readouterr().err
+
+
+def test_the_papers_protocol_is_labelled_and_kept_apart(trained, capsys):
+    train_in(trained, "--epochs", 1, "--select", "best-on-test", name="on-test")
+    results = trained.run("on-test") / "results"
+    assert evaluate(trained.run("on-test"), "--protocol", "paper") == 0
+    out = capsys.readouterr().out
+    # Nine videos on eight processes: one has two of them, and a last batch of one is dropped.
+    assert "test: the paper's protocol: 7 of 9 videos were dropped" in out
+    assert "test: the epoch was chosen on these same videos, which flatters" in out
+    paper, every = (read_result(results / f"test.best{end}.json") for end in (".paper", ""))
+    assert (paper.protocol, paper.selection) == ("paper", "best-on-test")
+    assert (paper.n_total, paper.n_evaluated, paper.n_dropped) == (9, 2, 7)
+    assert (every.protocol, every.n_evaluated, every.n_dropped) == ("every-video", 9, 0)
+    assert set(paper.names) < set(every.names)
+    assert not (results / "test.json").exists()
+
+
+def test_a_list_of_ones_own(run, trained, tmp_path, capsys):
+    source = tmp_path / "mine.csv"
+    source.write_text(
+        "path,class\nfall_down_test_0.mp4,Fall_Down\nmove_along_test_1.mp4,move along\n"
+    )
+    assert evaluate(run, "--list", source, "--videos", trained.videos) == 0
+    result = read_result(run / "results" / "mine.json")
+    assert result.names == ("fall_down_test_0.mp4", "move_along_test_1.mp4")
+    assert result.class_names == open_run(run).class_names
+    classes = tmp_path / "classes.txt"
+    classes.write_text("fall down\nmove along\nsomething else\njump\n")
+    flags = ["--list", source, "--videos", trained.videos, "--classes", classes]
+    assert evaluate(run, *flags) == 0
+    assert "evaluated again: the list is another" in capsys.readouterr().out
+    assert len(read_result(run / "results" / "mine.json").class_names) == 4
+
+
+def test_mistakes_in_a_list_of_ones_own_are_named(run, trained, tmp_path, capsys):
+    source = tmp_path / "test.csv"
+    source.write_text("path,class\nfall_down_test_0.mp4,juggling\n")
+    assert evaluate(run, "--list", source, "--videos", trained.videos) == 1
+    assert "test.csv, line 2: no class 'juggling'" in capsys.readouterr().err
+    source.write_text("path,class\nnowhere.mp4,fall down\n")
+    assert evaluate(run, "--list", source, "--videos", trained.videos) == 1
+    assert "nowhere.mp4" in capsys.readouterr().err
+    source.write_text("path,class\nfall_down_test_0.mp4,fall down\n")
+    assert evaluate(run, "--list", source, "--videos", trained.videos) == 0
+    assert (run / "results" / "own-test.json").exists()  # not in the place of the run's own
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--list", "x.csv"], "--list needs --videos, the folder that its videos are in"),
+        (["--classes", "x.txt"], "--classes belongs to --list"),
+        (["--clips-per-pass", "0"], "--clips-per-pass is 0; it must be at least 1"),
+        (["--views", "4by3"], "views are '4by3'; write clips x crops, such as 4x3"),
+    ],
+)
+def test_flags_that_cannot_be_are_refused(run, capsys, flags, message):
+    assert evaluate(run, *flags) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_broken_video_is_counted_as_failed_and_named(run, trained, tmp_path, capsys):
+    moved = Path(shutil.copytree(trained.videos, tmp_path / "videos"))
+    (broken,) = moved.rglob("fall_down_test_1.mp4")
+    broken.write_bytes(b"not a video")
+    flags = ["--videos", moved, "--force", "--max-bad-videos", "1"]
+    assert evaluate(run, *flags) == 0
+    result = read_result(run / "results" / "test.json")
+    assert (result.n_total, result.n_evaluated, result.n_failed) == (9, 8, 1)
+    assert result.failed[0][0] in capsys.readouterr().out
+
+
+def test_base_and_novel_have_a_harmonic_mean():
+    from results_maker import MODEL, scores_for, video_list
+
+    from adapt.evaluate_result import summarise
+    from adapt.evaluate_table import results_table
+    from adapt.video_config import ViewConfig
+
+    results = []
+    for name, right in (("base", range(12)), ("novel", range(6))):
+        videos = video_list(20, name=name)
+        scores = scores_for(videos, set(right))
+        results.append(summarise(scores, videos, ViewConfig(), MODEL)[0])
+    table = results_table(results)
+    assert f"harmonic mean of base and novel: {harmonic_mean(60, 30):.2f}" in table
+    assert max(map(len, table.splitlines())) <= 80
+
+
+def test_two_processes_write_the_same_result(run):  # failure 41
+    before = read_result(run / "results" / "test.json")
+    names, scores = before.names, before.scores
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        "-m", "adapt.evaluate", str(run), "--device", "cpu", "--workers", "0", "--force",
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    after = read_result(run / "results" / "test.json")
+    assert after.names == names
+    assert after.top1 == before.top1
+    np.testing.assert_allclose(after.scores, scores, atol=1e-5)
+    assert done.stdout.count("per class") == 1  # one of them talks

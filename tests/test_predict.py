@@ -1,0 +1,102 @@
+"""`python -m adapt.predict`: the actions in a person's own videos."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from tiny_training import write_video
+from trained_run import train_world
+
+from adapt.predict import main
+from adapt.results import read_result
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return train_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def mine(tmp_path) -> Path:
+    """A person's own folder: videos, a broken one, and other files."""
+    folder = tmp_path / "my clips"
+    write_video(folder / "b.mp4", "fall down", 500)
+    write_video(folder / "deeper" / "a.MP4", "stand still", 501)
+    (folder / "notes.txt").write_text("not a video")
+    return folder
+
+
+def predict(world, *arguments, device=True):
+    flags = ["--device", "cpu", "--workers", "0"] if device else []
+    return main([str(world.run("one")), *map(str, arguments), *flags])
+
+
+def test_a_folder_is_searched_and_each_video_has_its_likeliest_actions(trained, mine, capsys):
+    assert predict(trained, mine, "--top", "2") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{mine}/b.mp4"
+    assert lines[3] == f"{mine}/deeper/a.MP4"
+    assert len(lines) == 6
+    shares = [float(line.split("%")[0]) for line in (lines[1], lines[2])]
+    assert shares[0] >= shares[1]
+
+
+def test_it_names_what_the_evaluation_named(trained, capsys):
+    result = read_result(trained.run("one") / "results" / "test.json")
+    videos = [trained.videos / name for name in result.names]
+    paths = [path if path.is_file() else next(trained.videos.rglob(path.name)) for path in videos]
+    assert predict(trained, *paths, "--json", "--top", "3") == 0
+    found = json.loads(capsys.readouterr().out)["videos"]
+    assert [each["path"] for each in found] == [str(path) for path in paths]
+    for each, scores in zip(found, result.scores, strict=True):
+        by_name = {action["name"]: action["probability"] for action in each["actions"]}
+        expected = dict(zip(result.readable_names, scores.tolist(), strict=True))
+        assert by_name == pytest.approx(expected, abs=1e-5)
+        assert sum(by_name.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_other_actions_can_be_chosen_among(trained, mine, capsys):
+    classes = " pour water; open  a door;;open a door"
+    assert predict(trained, mine / "b.mp4", "--classes", classes, "--json") == 0
+    (video,) = json.loads(capsys.readouterr().out)["videos"]
+    assert {action["name"] for action in video["actions"]} == {"pour water", "open a door"}
+
+
+def test_broken_videos_are_named_and_left_out(trained, mine, capsys):
+    (mine / "broken.mp4").write_bytes(b"\0" * 100)
+    assert predict(trained, mine, mine / "gone.mp4", "--views", "2x1") == 1
+    out, err = capsys.readouterr()
+    assert out.count("%") == 6  # the two good ones, three actions each
+    assert f"adapt.predict: left out {mine}/broken.mp4: " in err
+    assert f"adapt.predict: left out {mine}/gone.mp4: no such file" in err
+    assert predict(trained, mine / "broken.mp4", "--json") == 1
+    out, _ = capsys.readouterr()
+    (video,) = json.loads(out)["videos"]
+    assert video["actions"] == []
+    assert video["error"]
+
+
+def test_names_of_files_do_not_steer_the_terminal(trained, mine, capsys):
+    shutil.copy(mine / "b.mp4", mine / "\x1b[31mred.mp4")
+    assert predict(trained, mine) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_folder_without_videos_is_one_line(trained, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert predict(trained, tmp_path / "empty") == 1
+    assert "adapt.predict: no video in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "give a video, or a folder with videos"),
+        (["x.mp4", "--top", "0"], "--top is 0; it must be at least 1"),
+        (["x.mp4", "--classes", " ; "], "--classes names no action"),
+    ],
+)
+def test_a_command_that_asks_for_nothing_is_refused(trained, capsys, flags, message):
+    assert predict(trained, *flags) == 1
+    assert message in capsys.readouterr().err
