@@ -1,10 +1,11 @@
-"""Measure the figures of `describe`: `python benchmarks/bench.py [NAME ...]`, or `make bench`."""
+"""Measure figures: `python benchmarks/bench.py [NAME ...]`, or `make bench`."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
+import browse
 import cached_run
 import capacity_cut
 import embedded_model
@@ -12,6 +13,7 @@ import memory
 import sending
 import slow_replies
 import tyro
+import video_loading
 from measure import HEADER, Figure, load, machine
 
 Measure = Callable[[int], Iterator[Figure]]
@@ -28,6 +30,8 @@ FULL: dict[str, Measure] = {
     **SHORT,
     "memory": memory.figures,
     "run": lambda repeats: memory.whole_run(),
+    "browse": browse.figures,
+    "videos": lambda repeats: video_loading.figures(1, quick=True),
 }
 
 
@@ -36,7 +40,8 @@ class BenchConfig:
     """Measure figures, and say which are missed."""
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Which: sending, slow, cut, cached, embedded, memory, run (default: all but run)."""
+    """Which: sending, slow, cut, cached, embedded, memory, run, browse, videos (default: the
+    first six)."""
 
     full: bool = False
     """Memory over 100,000 requests instead of 40,000, in every repeat; then of a whole run."""
@@ -57,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{machine()}\n\n{HEADER}", flush=True)
     for name in config.names or measures:
         print(f"{name}: {load()}", file=sys.stderr)
-        for figure in (FULL if name == "run" else measures)[name](config.repeats):
+        for figure in {**FULL, **measures}[name](config.repeats):
             print(figure.row(), flush=True)
             missed += not figure.is_met
     return 1 if missed else 0

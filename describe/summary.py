@@ -161,7 +161,7 @@ def _print_next(config: Config, outcome: Outcome) -> None:
     written, folder = outcome.written, outcome.written.path.parent
     state = "written" if written.created else "there already, with these very rows"
     show(f"\nVersion {written.name} {state}: {written.path}")
-    show(f"Look at it:  the card, {folder / 'README.md'}")
+    show(f"Look at it:  python -m describe.browse {folder}")
     show(f'Load it:     load_dataset("{folder}", "{written.name}")')
     show(f"Check it:    python -m describe.validate {folder}")
     _print_edits(config, written.path)
