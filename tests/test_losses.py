@@ -80,7 +80,7 @@ def test_descriptions_are_constants():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"alpha": -1.0}, "alpha is -1.0; it must be at least 0"),
+        ({"alpha": -1.0}, "alpha is -1.0; it must be a number of at least 0"),
         ({"accumulate": 0}, "accumulate is 0; it must be at least 1"),
         ({"temperature": 0.0}, "temperature is 0.0; it must be above 0"),
     ],
