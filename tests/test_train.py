@@ -269,10 +269,16 @@ def test_descriptions_in_another_order_are_joined_by_name(trained, tmp_path):
 def test_the_version_alone_finds_the_dataset_and_the_videos(world, tmp_path, capsys):
     home = Path(str(tmp_path / "home"))
     write_descriptions(home / "sets" / "tiny", list(ACTIONS))
-    common = ["--backbone", str(world.backbone), "--dim", "8", "--dry-run", "--shots", "4"]
-    assert main(["--descriptions", "v1", "--videos", str(world.videos), *common]) == 0
+    backbone = ["--backbone", str(world.backbone)]
+    alone = ["--descriptions", "v1", *backbone, "--dim", "8", "--dry-run", "--shots", "4"]
+    videos = ["--videos", str(world.videos)]
+    assert main([*alone, *videos]) == 0
+    assert main(alone) == 1  # a dry run leaves nothing behind
+    assert "where are the videos of tiny? pass --videos FOLDER once" in capsys.readouterr().err
+    frozen = ["--adapter", "frozen", "--dataset", "tiny", "--views", "1x1", *backbone, *videos]
+    assert main([*frozen, "--runs", str(tmp_path / "runs")]) == 0
     capsys.readouterr()
-    assert main(["--descriptions", "v1", *common]) == 0
+    assert main(alone) == 0
     assert "tiny-few-shot-4-msta-v1-seed0" in capsys.readouterr().out
 
 
