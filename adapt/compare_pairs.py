@@ -1,5 +1,6 @@
 """Two results on the same videos, joined by name: whether they are alike, and how they differ."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -112,11 +113,19 @@ def check_alike(first: Result, second: Result) -> None:
         ("choice of the epoch", first.selection, second.selection, "compare the last epochs"),
         ("views", _views(first), _views(second), "evaluate one again with the other's --views"),
         ("mean over views", first.average, second.average, "evaluate with the same --average"),
+        (
+            "precision",
+            first.precision,
+            second.precision,
+            "evaluate one again with the other's --precision",
+        ),
     ):
         if ours != theirs:
             where = f"{ours} in {_name(first)}, {theirs} in {_name(second)}"
             raise UserError(f"unlike {name}: {where}; {remedy}")
     _check_same_names("classes", first, second, first.class_names, second.class_names)
+    for result in (first, second):
+        _check_told_apart(result)
     _check_same_names("videos", first, second, _listed(first), _listed(second))
     _check_labels(first, second)
 
@@ -132,6 +141,16 @@ def _name(result: Result) -> str:
 def _listed(result: Result) -> list[str]:
     """Return all videos of the list that are known by name: the evaluated and the failed."""
     return [*result.names, *(name for name, _ in result.failed)]
+
+
+def _check_told_apart(result: Result) -> None:
+    count = Counter(_listed(result))
+    repeated = sorted(name for name, times in count.items() if times > 1)
+    if repeated:
+        raise UserError(
+            f"{_name(result)} has {count.total()} videos under {len(count)} names, first "
+            f"{printable(repeated[0])}; evaluate again with --force, which tells them apart"
+        )
 
 
 def _check_same_names(

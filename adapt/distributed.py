@@ -71,6 +71,17 @@ class Processes:
         dist.all_gather_object(found, value)
         return found
 
+    def raise_together(self, error: UserError | None) -> None:
+        """Raise in all processes what some of them met, so that none waits for one that is gone.
+
+        Raises:
+            UserError: The error of the first of them.
+        """
+        if not self.sum(error is not None)[0]:
+            return
+        met = self.gather([] if error is None else [str(error)])
+        raise UserError(next(text for texts in met for text in texts))
+
     def wait(self) -> None:
         """Wait until all processes are here."""
         self.sum(0)

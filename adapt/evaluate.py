@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from adapt.evaluate_config import EvaluateConfig
 from adapt.evaluate_list import Scores, adapter_hash, evaluate_list
+from adapt.evaluate_own import TRAINING_LISTS, read_own_list, training_leaks
 from adapt.evaluate_progress import Counter
-from adapt.evaluate_result import Evaluated, scores_of, summarise
+from adapt.evaluate_result import Evaluated, scores_of, summarise, video_keys
 from adapt.evaluate_table import results_table
 from adapt.results import Protocol, Result, read_result, result_name, write_result
 from adapt.run_folder import RESULTS, Run, Which, open_run
@@ -34,7 +35,6 @@ __all__ = [
 ]
 
 INTERRUPTED = 130
-TRAINING_LISTS = ("train", "held_out")
 
 
 def evaluate_run(config: EvaluateConfig) -> list[Result]:
@@ -55,6 +55,9 @@ def evaluate_run(config: EvaluateConfig) -> list[Result]:
     device = choose_device(config.device, processes)
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    leaks: tuple[str, ...] = ()
+    if config.list is not None:
+        leaks = training_leaks(run, lists[0], allow=config.allow_leakage)
     with joined(processes, device):
         model = run.load_model(str(device), which)
         _check_model(run, model)
@@ -66,6 +69,7 @@ def evaluate_run(config: EvaluateConfig) -> list[Result]:
             adapter_hash=adapter_hash(model),
             descriptions_fingerprint=(run.manifest["descriptions"] or {}).get("fingerprint"),
             precision=config.precision,
+            leaks=leaks,
         )
         return [_evaluate(run, config, model, identity, each, processes) for each in lists]
 
@@ -77,16 +81,12 @@ def read_lists(run: Run, config: EvaluateConfig) -> "list[VideoList]":
         UserError: There is no such list, or it is not the one that the run was made with.
     """
     if config.list is not None:
-        from adapt.evaluate_own import read_own_list
-
         assert config.videos is not None
         return [read_own_list(run, config.list, config.videos, config.classes)]
-    names: Sequence[str] = [config.split]
-    if config.split == "all":
-        names = [name for name in run.list_names if name not in TRAINING_LISTS]
+    names = _tests(run) if config.split == "all" else [config.split]
     if not names:
         raise UserError(f"run {run.name} has no list to evaluate; give one with --list")
-    lists = [run.read_list(name, config.videos) for name in names]
+    lists = _find_videos(run, config, names)
     for name, videos in zip(names, lists, strict=True):
         expected = run.manifest["lists"][name]["hash"]
         if videos.hash != expected:
@@ -95,6 +95,36 @@ def read_lists(run: Run, config: EvaluateConfig) -> "list[VideoList]":
                 f"({videos.hash[:15]}, not {expected[:15]}); restore it, or give it with --list"
             )
     return lists
+
+
+def _tests(run: Run) -> list[str]:
+    """Return the names of a run's test lists; the first may choose the epoch."""
+    return [name for name in run.list_names if name not in TRAINING_LISTS]
+
+
+def _find_videos(run: Run, config: EvaluateConfig, names: Sequence[str]) -> "list[VideoList]":
+    """Return a run's lists, with their videos where the user says that they are now."""
+    datasets = [run.read_list(name).dataset for name in names]
+    tested = run.config.data.test_datasets if config.test_videos else ()
+    if len(config.test_videos) != len(tested):
+        raise UserError(
+            f"--test-videos names {len(config.test_videos)} folders, and run {run.name} is tested "
+            f"on {len(tested)} datasets ({', '.join(tested) or 'none but its own'}); give one for "
+            "each, in that order"
+        )
+    folders = dict(zip(tested, config.test_videos, strict=True))
+    if config.videos is not None:
+        moved = str(run.manifest["dataset"]) if config.split == "all" else datasets[0]
+        if moved not in datasets:
+            raise UserError(
+                f"no list to evaluate is of {moved!r}, whose videos --videos moves; give the "
+                "folders of the others with --test-videos, or one list with --split"
+            )
+        folders.setdefault(moved, config.videos)
+    return [
+        run.read_list(name, folders.get(dataset))
+        for name, dataset in zip(names, datasets, strict=True)
+    ]
 
 
 def _which(run: Run, config: EvaluateConfig) -> Which:
@@ -202,7 +232,10 @@ def _difference(
         return "the adapter is another"
     if stored.backbone_hash != identity.backbone_hash:
         return "the backbone is another"
-    return f"it was in {stored.precision}" if stored.precision != identity.precision else ""
+    if stored.precision != identity.precision:
+        return f"it was in {stored.precision}"
+    known = {*stored.names, *(name for name, _ in stored.failed)}
+    return "" if known == set(video_keys(videos)) else "its videos go by other names"
 
 
 def run_views(run: Run, list_name: str, views: str | None) -> "ViewConfig":
@@ -245,7 +278,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("adapt.evaluate: interrupted; finished lists are kept", file=sys.stderr)
         return INTERRUPTED
     if _is_main():
-        print(results_table(results))
+        print(results_table(results, chosen_on=next(iter(_tests(open_run(config.run))), None)))
     return 0
 
 

@@ -24,10 +24,18 @@ class EvaluateConfig:
     """A list of your own instead: `path label` lines, or CSV with a header."""
 
     videos: Path | None = None
-    """Where the videos are, if not where they were; needed with --list."""
+    """Where the videos are, if not where they were: those of --list (needed there) or --split, else
+    of each list of the dataset that was trained on."""
+
+    test_videos: tuple[Path, ...] = ()
+    """The same for the datasets of a zero-shot run, one folder for each of its --test-datasets, in
+    that order."""
 
     classes: Path | None = None
     """The class list of --list, where its classes are not the run's."""
+
+    allow_leakage: bool = False
+    """Go on though videos of --list were trained on. The result says so."""
 
     views: str | None = None
     """Clips x crops of each video, such as 4x3; by default as the run says."""
@@ -64,5 +72,9 @@ class EvaluateConfig:
             raise UserError("--list needs --videos, the folder that its videos are in")
         if self.classes is not None and self.list is None:
             raise UserError("--classes belongs to --list; the run's own lists have their classes")
+        if self.allow_leakage and self.list is None:
+            raise UserError("--allow-leakage belongs to --list; a run's own lists were checked")
+        if self.test_videos and (self.list is not None or self.split != "all"):
+            raise UserError("--test-videos belongs to --split all; else give --videos alone")
         if self.list is not None and self.split != "all":
             raise UserError(f"give --list or --split {self.split}, not both")

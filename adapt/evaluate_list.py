@@ -37,7 +37,7 @@ class Scores:
     """(n, K): cosine of the video's and the class's embedding, the mean over views."""
 
     probabilities: "NDArray[np.float32]"
-    """(n, K): softmax over classes of cosine over temperature, the mean over views."""
+    """(n, K): softmax over classes of cosine over 0.01, the mean over views."""
 
     failed: tuple[tuple[int, str], ...]
     """Place in the list and reason of each video that could not be read."""

@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+from adapt.leakage import shared_videos
 from adapt.run_folder import Run
 from adapt.split_index import VideoIndex
+from adapt.split_lists import read_rows
 from adapt.split_locate import locate, missing_text
 from adapt.split_sources import Collection
-from adapt.splits import VideoList
+from adapt.splits import VideoList, loose
 from describe.classes import ActionClass, ClassList, read_classes
 from describe.errors import UserError
+
+TRAINING_LISTS = ("train", "held_out")
 
 
 def read_own_list(run: Run, path: Path, videos: Path, classes: Path | None = None) -> VideoList:
@@ -33,6 +37,7 @@ def read_own_list(run: Run, path: Path, videos: Path, classes: Path | None = Non
         has_name=False,
     )
     rows = collection.read([path]).rows
+    _refuse_other_classes(path, collection.classes)
     found = locate(rows, collection.index, collection.classes)
     if found.missing:
         folder = collection.index.folder
@@ -47,6 +52,38 @@ def read_own_list(run: Run, path: Path, videos: Path, classes: Path | None = Non
         videos=found.videos,
         source=path.name,
     )
+
+
+def _refuse_other_classes(path: Path, classes: ClassList) -> None:
+    """Refuse numbers that may mean anything: the folders of the files name none of the classes.
+
+    Raises:
+        UserError: Naming the folders.
+    """
+    rows = [row for row in read_rows(path) if row.label is not None and row.class_name is None]
+    folders = list(dict.fromkeys(row.name.split("/")[-2] for row in rows if "/" in row.name))
+    known = {loose(each.name) for each in classes.classes}
+    known |= {loose(each.readable) for each in classes.classes}
+    if len(folders) > 1 and not any(loose(folder) in known for folder in folders):
+        first = ", ".join(map(repr, folders[:3]))
+        raise UserError(
+            f"{path.name} gives classes by number, and its folders ({first}) are none of the "
+            f"{len(classes.classes)} classes; write names instead of numbers, or give --classes"
+        )
+
+
+def training_leaks(run: Run, videos: VideoList, *, allow: bool) -> tuple[str, ...]:
+    """Say how videos of a list are among those that a run was trained on; empty is good.
+
+    Raises:
+        UserError: Some are, and it is not allowed.
+    """
+    trained = [run.read_list(name) for name in TRAINING_LISTS if name in run.list_names]
+    found = tuple(text for each in trained for text in shared_videos(each, videos))
+    if found and not allow:
+        more = f"; and {len(found) - 1} more like it" if len(found) > 1 else ""
+        raise UserError(f"{found[0]}{more}; take them out, or pass --allow-leakage")
+    return found
 
 
 def run_classes(run: Run) -> ClassList:

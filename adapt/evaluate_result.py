@@ -1,5 +1,6 @@
 """Scores become a result: which videos count, and every number made from them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -75,6 +76,9 @@ class Evaluated:
     precision: Precision = "fp32"
     """Of the forward passes."""
 
+    leaks: tuple[str, ...] = ()
+    """How videos of the list were trained on, where that was allowed."""
+
 
 def summarise(
     scores: Scores,
@@ -100,9 +104,8 @@ def summarise(
     """
     counted = _counted(len(videos.videos), protocol)
     selected = _select(scores, videos, counted)
-    failed = tuple(
-        (videos.videos[index].name, reason) for index, reason in scores.failed if index in counted
-    )
+    keys = video_keys(videos)
+    failed = tuple((keys[index], reason) for index, reason in scores.failed if index in counted)
     if not selected.names:
         dropped = len(videos.videos) - len(counted)
         why = f"{len(failed)} cannot be read" + (f", {dropped} are dropped" if dropped else "")
@@ -131,6 +134,22 @@ def summarise(
     return result, selected
 
 
+def video_keys(videos: "VideoList") -> tuple[str, ...]:
+    """Return what each video of a list goes by in its results: its name, and what tells it apart.
+
+    Of a cut video those are the seconds, `name@start-end`; of files that have one bare name in
+    several class folders, the class.
+    """
+    from adapt.loader import video_key
+
+    keys = [video_key(video) for video in videos.videos]
+    count = Counter(keys)
+    return tuple(
+        key if count[key] == 1 else f"{key} ({video.class_name})"
+        for key, video in zip(keys, videos.videos, strict=True)
+    )
+
+
 def _counted(num_videos: int, protocol: Protocol) -> set[int]:
     """Return the places in a list of the videos that a protocol counts."""
     return set(paper_kept(num_videos).tolist() if protocol == "paper" else range(num_videos))
@@ -157,8 +176,9 @@ def _select(scores: Scores, videos: "VideoList", counted: set[int]) -> VideoScor
 
     rows = np.array([index in counted for index in scores.indices.tolist()], dtype=bool)
     indices = scores.indices[rows]
+    keys = video_keys(videos)
     return VideoScores(
-        names=tuple(videos.videos[index].name for index in indices.tolist()),
+        names=tuple(keys[index] for index in indices.tolist()),
         labels=np.array(videos.labels, dtype=np.int64)[indices],
         cosines=scores.cosines[rows],
         probabilities=scores.probabilities[rows],
@@ -169,14 +189,11 @@ def scores_of(result: Result, videos: "VideoList") -> Scores:
     """Return the scores that a result over every video of `videos` was made from."""
     import numpy as np
 
-    # One file may be listed several times, cut at other seconds: those are taken in order.
-    places: dict[str, list[int]] = {}
-    for index, video in enumerate(videos.videos):
-        places.setdefault(video.name, []).append(index)
+    places = {key: index for index, key in enumerate(video_keys(videos))}
     stored = result.videos
     return Scores(
-        indices=np.array([places[name].pop(0) for name in stored.names], dtype=np.int64),
+        indices=np.array([places[name] for name in stored.names], dtype=np.int64),
         cosines=stored.cosines,
         probabilities=stored.probabilities,
-        failed=tuple((places[name].pop(0), reason) for name, reason in result.failed),
+        failed=tuple((places[name], reason) for name, reason in result.failed),
     )

@@ -9,8 +9,14 @@ from describe.escape import printable
 HEADER = ("list", "videos", "classes", "top-1", "95%", "top-5", "per class")
 
 
-def results_table(results: Sequence[Result]) -> str:
-    """Return one line a result, the harmonic mean of base and novel, and what one must know."""
+def results_table(results: Sequence[Result], chosen_on: str | None = None) -> str:
+    """Return one line a result, the harmonic mean of base and novel, and what one must know.
+
+    Args:
+        results: Of one run.
+        chosen_on: The list that the best epoch on test videos was chosen on; by default the first.
+    """
+    chosen_on = results[0].list if chosen_on is None and results else chosen_on
     rows = [HEADER, *(_row(result) for result in results)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     lines = [
@@ -20,7 +26,7 @@ def results_table(results: Sequence[Result]) -> str:
         ).rstrip()
         for row in rows
     ]
-    return "\n".join([*lines, *_harmonic(results), *_notes(results)])
+    return "\n".join([*lines, *_harmonic(results), *_notes(results, chosen_on)])
 
 
 def _row(result: Result) -> tuple[str, ...]:
@@ -44,7 +50,7 @@ def _harmonic(results: Sequence[Result]) -> list[str]:
     return [f"harmonic mean of base and novel: {mean:.2f}"]
 
 
-def _notes(results: Sequence[Result]) -> list[str]:
+def _notes(results: Sequence[Result], chosen_on: str | None) -> list[str]:
     notes = []
     for result in results:
         name = printable(result.list)
@@ -59,6 +65,11 @@ def _notes(results: Sequence[Result]) -> list[str]:
                 f"{name}: the paper's protocol: {result.n_dropped} of {result.n_total} videos were "
                 "dropped, as the published evaluations did"
             )
-        if result.selection == "best-on-test":
+        notes += [f"{name}: leakage allowed: {printable(text)}" for text in result.leaks]
+        if result.selection == "best-on-test" and result.list == chosen_on:
             notes.append(f"{name}: the epoch was chosen on these same videos, which flatters")
+        elif result.selection == "best-on-test":
+            notes.append(
+                f"{name}: the epoch was chosen on the test videos of {printable(chosen_on or '')}"
+            )
     return notes

@@ -15,6 +15,10 @@ from describe.errors import UserError
 
 _GIB = 2**30
 _JOIN_S = 5.0
+_LOST_THREAD = (
+    "the thread of a decoding process ended by the error above, a fault of the program; try "
+    "--workers 0"
+)
 
 _Ticket = int
 _Reply = tuple[_Ticket, Outcome | UserError]
@@ -47,6 +51,7 @@ class Pool:
         self._waited_for: set[_Ticket] = set()
         self._arrived: dict[_Ticket, Outcome | UserError] = {}
         self._is_closed = threading.Event()
+        self._has_lost_thread = threading.Event()
         self._threads = [
             threading.Thread(
                 target=self._serve, args=(process, self._jobs[i % queues]), daemon=True
@@ -66,11 +71,12 @@ class Pool:
             ahead: Most jobs that are worked on, or done and not yet taken.
 
         Raises:
-            UserError: A worker does not start.
+            UserError: A worker does not start, or its thread is gone.
         """
         if not self._processes:
             yield from map(self._run_here, jobs)
             return
+        self._refuse_lost_thread()
         tickets: deque[_Ticket] = deque()
         coming = iter(jobs)
         try:
@@ -108,6 +114,7 @@ class Pool:
             number, outcome = self._replies.get()
             if number in self._waited_for:  # else it is left from an epoch that was broken off
                 self._arrived[number] = outcome
+            self._refuse_lost_thread()
         self._waited_for.remove(ticket)
         found = self._arrived.pop(ticket)
         if isinstance(found, UserError):
@@ -118,14 +125,27 @@ class Pool:
         self, process: DecodeProcess, jobs: "queue.SimpleQueue[tuple[_Ticket, Job] | None]"
     ) -> None:
         """Pass jobs to one process until there are no more. Runs in a thread of its own."""
-        while (asked := jobs.get()) is not None and not self._is_closed.is_set():
-            ticket, job = asked
-            try:
-                outcome: Outcome | UserError = process.run(job, self._timeout_s)
-            except UserError as error:
-                outcome = error
+        try:
+            while (asked := jobs.get()) is not None and not self._is_closed.is_set():
+                self._answer(process, *asked)
+        finally:
+            process.end()
+
+    def _answer(self, process: DecodeProcess, ticket: _Ticket, job: Job) -> None:
+        outcome: Outcome | UserError | None = None
+        try:
+            outcome = process.run(job, self._timeout_s)
+        except UserError as error:
+            outcome = error
+        finally:  # an error that nobody thought of ends the thread, and must leave none waiting
+            if outcome is None:
+                self._has_lost_thread.set()
+                outcome = UserError(_LOST_THREAD)
             self._replies.put((ticket, outcome))
-        process.end()
+
+    def _refuse_lost_thread(self) -> None:
+        if self._has_lost_thread.is_set():
+            raise UserError(_LOST_THREAD)
 
     def _run_here(self, job: Job) -> Outcome:
         try:

@@ -66,19 +66,7 @@ class DecodeProcess:
         """
         if self._process is not None or self._killed:
             return
-        # What it prints is kept out of sight: FFmpeg has much to say. The last line may tell why
-        # it died.
-        self._stderr = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _CODE.format(path=sys.path), str(os.getpid()),
-             str(self._cache_bytes)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            bufsize=0,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            process_group=0,  # Ctrl-C is for the run, which ends its workers itself
-        )  # fmt: skip
+        self._process = self._open()
         if self._killed:  # while it was being started
             self._process.kill()
         try:
@@ -87,6 +75,26 @@ class DecodeProcess:
             self.end()
             raise UserError(
                 f"a process that decodes videos does not start ({error}); try --workers 0"
+            ) from error
+
+    def _open(self) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-c", _CODE.format(path=sys.path), str(os.getpid())]
+        try:
+            # What it prints is kept out of sight: FFmpeg has much to say. The last line may tell
+            # why it died.
+            self._stderr = tempfile.TemporaryFile()
+            return subprocess.Popen(
+                [*command, str(self._cache_bytes)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                bufsize=0,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                process_group=0,  # Ctrl-C is for the run, which ends its workers itself
+            )
+        except OSError as error:  # no memory, no room in /tmp, too many files or processes
+            raise UserError(
+                f"cannot start a decoding process: {error.strerror or error}; try --workers 0"
             ) from error
 
     def run(self, job: Job, timeout_s: float) -> Outcome:
@@ -161,8 +169,15 @@ class DecodeProcess:
         assert self._process is not None
         status = self._process.wait()
         if status < 0:
-            return f"the decoder crashed ({signal.Signals(-status).name})"
+            return f"the decoder crashed ({_signal_name(-status)})"
         self._stderr.seek(0)
         lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
         last = f": {lines[-1][:200]}" if lines else ""
         return f"the decoder ended with status {status}{last}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"

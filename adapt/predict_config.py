@@ -1,12 +1,15 @@
 """What `python -m adapt.predict` is asked to do."""
 
+import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import tyro
 
 from adapt.video_config import LoadConfig
+from describe.classes import read_classes
 from describe.errors import UserError
 
 
@@ -24,8 +27,8 @@ class PredictConfig:
     """Actions named for each video, the likeliest first."""
 
     classes: str | None = None
-    """Actions to choose among, in plain English, parted by semicolons: "pour water; open a door".
-    By default those the run was trained on."""
+    """Actions to choose among: in plain English, parted by semicolons ("pour water; open a door"),
+    or the file of a class list. By default those the run was trained on."""
 
     json: bool = False
     """Print JSON."""
@@ -51,11 +54,26 @@ class PredictConfig:
             raise UserError("give a video, or a folder with videos")
         if self.top < 1:
             raise UserError(f"--top is {self.top}; it must be at least 1")
-        if self.classes is not None and not self.class_names:
-            raise UserError('--classes names no action; write them as "pour water; open a door"')
+        if self.classes is not None and len(self.class_names) < 2:
+            named = f"only {self.class_names[0]!r}" if self.class_names else "no action"
+            raise UserError(
+                f'--classes names {named}; give at least two, as "pour water; open a door", or the '
+                "file of a class list"
+            )
 
-    @property
+    @cached_property
     def class_names(self) -> tuple[str, ...]:
-        """The actions of `classes`, each once."""
-        names = (" ".join(name.split()) for name in (self.classes or "").split(";"))
-        return tuple(dict.fromkeys(name for name in names if name))
+        """The actions of `classes`, each once, whatever its case.
+
+        Raises:
+            UserError: A class list cannot be read.
+        """
+        if self.classes is None:
+            return ()
+        if os.path.isfile(self.classes):
+            return tuple(each.readable for each in read_classes(Path(self.classes)).classes)
+        names = (" ".join(name.split()) for name in self.classes.split(";"))
+        distinct: dict[str, str] = {}
+        for name in filter(None, names):
+            distinct.setdefault(name.casefold(), name)
+        return tuple(distinct.values())

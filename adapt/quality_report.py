@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from adapt.quality_config import FilterConfig
@@ -68,7 +69,7 @@ def make_report(
 def _counts(judged: Sequence[Judged], context_length: int) -> dict[str, Any]:
     kept = Counter(each.row.class_name for each in judged if each.kept)
     reasons = Counter(each.reason for each in judged if each.reason)
-    margins = sorted(each.margin for each in judged if each.margin is not None)
+    margins = [each.margin for each in judged if each.margin is not None]
     return {
         "sentences": len(judged),
         "kept": sum(kept.values()),
@@ -78,7 +79,7 @@ def _counts(judged: Sequence[Judged], context_length: int) -> dict[str, Any]:
         "fewest_kept": min(kept.values(), default=0),
         "over_budget": sum(each.row.num_tokens > context_length for each in judged),
         "reasons": dict(sorted(reasons.items())),
-        "median_margin": _rounded(margins[len(margins) // 2]) if margins else None,
+        "median_margin": _rounded(median(margins)) if margins else None,
     }
 
 

@@ -6,6 +6,7 @@ Runs that differ in nothing but their seed share a row. Give runs, or folders of
 """
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ class ReportConfig:
 
 
 def run(config: ReportConfig) -> None:
-    """Print the tables and write the files.
+    """Write the files, then print the tables: a reader who stops early has the files.
 
     Raises:
         UserError: A run is missing or damaged, or a file cannot be written.
@@ -60,16 +61,19 @@ def run(config: ReportConfig) -> None:
     records = read_runs(config.runs)
     sections = make_sections(group_runs(records))
     others = left_out(records)
-    print_sections(sections, others)
+    written = []
     if config.markdown is not None:
         write_atomically(config.markdown, markdown(sections, others).encode())
-        print(f"tables: {config.markdown}")
+        written.append(f"tables: {config.markdown}")
     if config.page:
         from adapt.report_page import render_report
 
         path = config.html or _default_page(records)
         write_atomically(path, render_report(records, sections, others).encode())
-        print(f"page: {path}")
+        written.append(f"page: {path}")
+    print_sections(sections, others)
+    for line in written:
+        print(line)
 
 
 def _default_page(records: "Sequence[RunRecord]") -> Path:
@@ -92,11 +96,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # a path that the terminal cannot show
     try:
         run(tyro.cli(ReportConfig, args=argv, prog="python -m adapt.report", description=__doc__))
+        sys.stdout.flush()
     except UserError as error:
         print(f"adapt.report: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # `| head` has read enough; the files are written
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -1,6 +1,7 @@
 """One run in detail: curves, classes, mistakes, descriptions, videos that could not be read."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -242,18 +243,21 @@ def _descriptions(report: Mapping[str, Any] | None) -> Descriptions | None:
     if report is None:
         return None
     summary = report["summary"]
-    reasons = ", ".join(f"{n} {reason}" for reason, n in summary.get("reasons", {}).items())
     dropped = [
         {"class_name": each["class_name"], **sentence}
         for each in report["classes"]
         for sentence in each["sentences"]
-        if sentence["reason"]
+        if sentence["weight"] < 1  # the best of a class is kept, whatever was said of it
     ]
+    reasons = Counter(str(each["reason"]) for each in dropped)
     dropped.sort(key=lambda each: each["margin"] if each["margin"] is not None else 0.0)
     return Descriptions(
         facts=[
             ("kept", f"{summary['kept']} of {summary['sentences']}"),
-            ("left out or given less weight", reasons or "none"),
+            (
+                "left out or given less weight",
+                ", ".join(f"{n} {reason}" for reason, n in sorted(reasons.items())) or "none",
+            ),
             ("fewest in a class", str(summary.get("fewest_kept", ""))),
             ("too long for the text tower", str(summary.get("over_budget", 0))),
         ],

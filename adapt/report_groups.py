@@ -1,8 +1,9 @@
 """Runs that differ in nothing but their seed, brought together; and what must be said of them."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 
 from adapt.metrics import harmonic_mean, mean_and_std
@@ -65,9 +66,17 @@ class Group:
     notes: tuple[str, ...]
 
     @property
+    def is_leaky(self) -> bool:
+        """Whether what is tested was known in training, and --allow-leakage let it be."""
+        return any(
+            record.leaks or any(each.leaks for each in results)
+            for record, results in zip(self.records, self.results, strict=True)
+        )
+
+    @property
     def is_comparable(self) -> bool:
-        """Whether its numbers are of every video, by an epoch that no test video chose."""
-        return all(
+        """Whether its numbers are honest: every video, none of which trained or chose an epoch."""
+        return not self.is_leaky and all(
             each.protocol == "every-video" and each.selection != "best-on-test"
             for results in self.results
             for each in results
@@ -88,34 +97,44 @@ def group_runs(records: Sequence[RunRecord]) -> list[Group]:
     for record in records:
         if not record.is_finished:
             continue
-        for results in _by_kind(record.results):
+        for results in _by_kind(record):
             key = (*_names(record, results), _settings(record, results))
             entries.setdefault(key, []).append((record, results))
-    groups = [_make(members) for members in entries.values()]
+    groups = _beside_trained([_make(members) for members in entries.values()])
     return sorted(_with_variants(groups), key=_order)
 
 
 def _names(record: RunRecord, results: Sequence[Result]) -> tuple[str, ...]:
-    return (record.setting, record.adapter, record.described, record.filtered, _kind(results[0]))
+    kind = _kind(record, results[0])
+    return (record.setting, record.adapter, record.described, record.filtered, kind)
 
 
 def _settings(record: RunRecord, results: Sequence[Result]) -> tuple[tuple[str, str], ...]:
-    """Return all else that makes two runs different, as pairs."""
+    """Return all else that makes two runs different, as pairs.
+
+    A list that one seed was evaluated on besides the lists of the run makes it no other run.
+    """
     settings = record.settings()
-    for each in results:
+    for each in [each for each in results if not _is_besides(record, each)] or results:
         settings[f"views of {each.list}"] = f"{each.num_clips}x{each.num_crops}"
         settings[f"list {each.list}"] = each.list_hash[:14]
     return tuple(sorted(settings.items()))
 
 
-def _by_kind(results: Iterable[Result]) -> list[tuple[Result, ...]]:
-    ordered = sorted(results, key=lambda each: (_kind(each), each.list))
-    return [tuple(found) for _, found in groupby(ordered, key=_kind)]
+def _is_besides(record: RunRecord, result: Result) -> bool:
+    """Tell a list given to `adapt.evaluate --list` from those that the run was made with."""
+    return result.list not in record.manifest["lists"]
 
 
-def _kind(result: Result) -> str:
+def _by_kind(record: RunRecord) -> list[tuple[Result, ...]]:
+    kind = partial(_kind, record)
+    ordered = sorted(record.results, key=lambda each: (kind(each), each.list))
+    return [tuple(found) for _, found in groupby(ordered, key=kind)]
+
+
+def _kind(record: RunRecord, result: Result) -> str:
     """Say how a result was made, where that is not the usual way."""
-    parts = []
+    parts = ["leakage allowed"] if record.leaks or result.leaks else []
     if result.selection == "held-out":
         parts.append("epoch chosen on held-out videos")
     if result.selection == "best-on-test":
@@ -131,6 +150,7 @@ def _kind(result: Result) -> str:
 
 def _make(members: Sequence[tuple[RunRecord, tuple[Result, ...]]]) -> Group:
     kept, notes = _distinct(members)
+    kept, besides = _without_mixed_lists(kept)
     record, first = kept[0]
     setting, adapter, described, filtered, kind = _names(record, first)
     return Group(
@@ -143,7 +163,13 @@ def _make(members: Sequence[tuple[RunRecord, tuple[Result, ...]]]) -> Group:
         records=tuple(record for record, _ in kept),
         results=tuple(results for _, results in kept),
         columns=_columns([results for _, results in kept]),
-        notes=(*notes, *_seed_notes([record for record, _ in kept]), *_result_notes(kept)),
+        notes=(
+            *notes,
+            *_leak_notes(kept),
+            *_seed_notes([record for record, _ in kept]),
+            *besides,
+            *_result_notes(kept),
+        ),
     )
 
 
@@ -164,6 +190,43 @@ def _distinct(
                 "training list; it is counted once"
             )
     return sorted(kept, key=lambda each: each[0].seed), notes
+
+
+def _without_mixed_lists(
+    kept: Sequence[tuple[RunRecord, tuple[Result, ...]]],
+) -> tuple[list[tuple[RunRecord, tuple[Result, ...]]], list[str]]:
+    """Leave out lists besides the runs' own of which one name means two things; say so.
+
+    Also say which of such lists not every run was evaluated on.
+    """
+    seen: dict[str, dict[tuple[object, ...], list[str]]] = {}
+    for record, results in kept:
+        for each in results:
+            if _is_besides(record, each):
+                what = (each.list_hash, each.num_clips, each.num_crops)
+                seen.setdefault(each.list, {}).setdefault(what, []).append(record.name)
+    notes = []
+    for name, runs in seen.items():
+        named = " and ".join(", ".join(each) for each in runs.values())
+        count = sum(map(len, runs.values()))
+        if len(runs) > 1:
+            notes.append(f"{name}: not the same videos or views in {named}; left out of the table")
+        elif count < len(kept):
+            notes.append(f"{name}: of {named} alone, {count} of {len(kept)} runs")
+    mixed = {name for name, runs in seen.items() if len(runs) > 1}
+    return [
+        (record, tuple(each for each in results if each.list not in mixed))
+        for record, results in kept
+    ], notes
+
+
+def _leak_notes(kept: Sequence[tuple[RunRecord, tuple[Result, ...]]]) -> list[str]:
+    notes = []
+    for record, results in kept:
+        notes += [f"{record.name}: leakage allowed: {leak}" for leak in record.leaks]
+        for each in results:
+            notes += [f"{record.name}, {each.list}: leakage allowed: {leak}" for leak in each.leaks]
+    return notes
 
 
 def _seed_notes(records: Sequence[RunRecord]) -> list[str]:
@@ -234,9 +297,10 @@ def _columns(results: Sequence[Sequence[Result]]) -> dict[str, Stat]:
 
 def column_of(list_name: str) -> str:
     """Return the column of a list: official splits of one dataset share one."""
-    if list_name in ("test", "val"):
+    if list_name == "test":
         return TOP1
-    return re.sub(r"-\d+$", "", list_name)
+    split = re.fullmatch(r"(hmdb51|ucf101|k600)-\d+", list_name)
+    return split[1] if split else list_name
 
 
 def _stat(runs: Sequence[Sequence[Result]]) -> Stat:
@@ -258,6 +322,27 @@ def t_interval(values: Sequence[float]) -> tuple[float, float] | None:
         return None
     half = _T[min(len(values) - 1, len(_T)) - 1] * std / len(values) ** 0.5
     return max(0.0, mean - half), min(100.0, mean + half)
+
+
+def _beside_trained(groups: Sequence[Group]) -> list[Group]:
+    """Put zero-shot groups of nothing trained wherever a trained one took the same tests."""
+    trained = [g for g in groups if not g.records[0].is_untrained_zero_shot]
+    done: list[Group] = []
+    for group in groups:
+        settings: set[str] = set()
+        if group.records[0].is_untrained_zero_shot:
+            settings = {other.setting for other in trained if _took_the_same_tests(group, other)}
+        done += [replace(group, setting=setting) for setting in sorted(settings)] or [group]
+    return done
+
+
+def _took_the_same_tests(one: Group, other: Group) -> bool:
+    """Whether two zero-shot groups share a list, and mean the same videos by each shared name."""
+    if other.records[0].task != "zero-shot":
+        return False
+    ours, theirs = ({each.list: each.list_hash for each in g.results[0]} for g in (one, other))
+    shared = ours.keys() & theirs.keys()
+    return bool(shared) and all(ours[name] == theirs[name] for name in shared)
 
 
 def _with_variants(groups: Sequence[Group]) -> list[Group]:

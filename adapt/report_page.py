@@ -61,7 +61,8 @@ def _shown(value: object) -> object:
 
 
 def _lead(records: Sequence[RunRecord], sections: Sequence[Section]) -> str:
-    counted = sum(len(group.records) for section in sections for group in section.groups)
+    groups = [group for section in sections for group in section.groups]
+    counted = len({record.run.path for group in groups for record in group.records})
     runs = f"{len(records)} run" + ("s" if len(records) != 1 else "")
     return f"{runs}; {counted} in the tables" if counted != len(records) else runs
 

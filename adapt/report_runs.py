@@ -44,6 +44,11 @@ class RunRecord:
         return str(self.manifest["lists"].get("train", {}).get("hash", ""))
 
     @property
+    def leaks(self) -> tuple[str, ...]:
+        """What --allow-leakage let through, such as test videos that were trained on."""
+        return tuple(map(str, self.manifest.get("leaks", [])))
+
+    @property
     def is_finished(self) -> bool:
         """Whether it was trained to its last epoch."""
         return self.run.status == "finished"
@@ -89,6 +94,8 @@ class RunRecord:
     @cached_property
     def setting(self) -> str:
         """The dataset and task, such as `hmdb51, few-shot, 16 shots`."""
+        if self.is_untrained_zero_shot:
+            return "zero-shot, nothing trained"
         data = self.options("data")
         task = str(data.get("task") or self.manifest["task"])
         parts = [str(self.manifest["dataset"]), task]
@@ -109,6 +116,11 @@ class RunRecord:
         shots = self.options("data").get("shots")
         return int(shots) if shots and self.task in ("few-shot", "base-to-novel") else None
 
+    @property
+    def is_untrained_zero_shot(self) -> bool:
+        """Whether it is a frozen backbone tested zero-shot: then no training dataset has a say."""
+        return self.task == "zero-shot" and self.adapter == "frozen"
+
     def options(self, part: str) -> Mapping[str, Any]:
         """Return one part of the flags."""
         found = self.given.get(part)
@@ -123,6 +135,7 @@ class RunRecord:
         parts |= {f"clip {k}": v for k, v in self.options("clip").items()}
         parts |= {f"data {k}": v for k, v in self.options("data").items() if k in _DATA}
         described = self.descriptions
+        parts["own training list"] = self.options("data").get("train_list") is not None
         parts["description set"] = described["fingerprint"] if described else None
         parts["backbone"] = self.manifest["backbone"]["hash"]
         return {name: _short(value) for name, value in parts.items()}
@@ -132,7 +145,7 @@ class RunRecord:
 _NOT_RECIPE = {"seed", "steps_per_epoch", "select"}
 
 # How a training list is made, but the seed that draws it.
-_DATA = {"held_out", "nested", "shot_list", "uncut", "train_list"}
+_DATA = {"held_out", "nested", "shot_list", "uncut"}
 
 
 def _short(value: object) -> str:

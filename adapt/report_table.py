@@ -90,12 +90,12 @@ def _section(setting: str, groups: Sequence[Group]) -> Section:
 
 
 def _row(group: Group, columns: Sequence[str]) -> Row:
-    cautions = [] if group.is_comparable else ["not comparable with other rows"]
+    caution = "" if group.is_comparable else "not comparable with other rows"
     return Row(
         label=group.label,
         seeds=str(len(group.records)),
         cells=tuple(_cell(group.columns.get(name)) for name in columns),
-        caution="; ".join(cautions),
+        caution=f"{caution} or the paper" if group.is_leaky else caution,
     )
 
 
@@ -112,13 +112,20 @@ def _cell(stat: Stat | None) -> Cell:
 
 def _published(groups: Sequence[Group], columns: Sequence[str]) -> tuple[list[Row], list[str]]:
     """Return the paper's rows for the methods that are here, or say why they are left out."""
-    record = groups[0].records[0]
+    records = [group.records[0] for group in groups]
+    record = next((each for each in records if not each.is_untrained_zero_shot), records[0])
     dataset = str(record.manifest["dataset"])
-    rows = paper_rows(record.task, dataset, record.shots)
-    fitting = [each for each in groups if is_paper_backbone(_sizes(each))]
+    rows = [
+        row
+        for row in paper_rows(record.task, dataset, record.shots)
+        if not row.values.keys().isdisjoint(columns)
+    ]
+    fitting = [each for each in groups if is_paper_backbone(_sizes(each)) and not each.is_leaky]
     if not rows or not fitting:
         return [], []
-    reason = _other_test(fitting, record.task, dataset)
+    split = record.options("data").get("split", 1)
+    reason = "" if split == 1 else f"they are of split 1, and this is split {split}"
+    reason = reason or _other_test(fitting, record.task, dataset)
     if reason:
         return [], [f"the paper's numbers are left out: {reason}"]
     methods = {paper_method(each.adapter, each.described != "none") for each in fitting}
@@ -158,14 +165,16 @@ def print_sections(sections: Sequence[Section], others: Sequence[str]) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
-    for section in sections:
-        _print_section(section, console)
-    if sections:
-        console.print(_terminal(LEGEND, console), style="dim")
-    if others:
-        console.print("\nnot in the tables:")
-        for line in others:  # they hold commands to copy, so no line is broken
-            console.print("- " + _terminal(line, console), soft_wrap=True)
+    with console.capture() as captured:  # of a closed pipe, rich would end the process
+        for section in sections:
+            _print_section(section, console)
+        if sections:
+            console.print(_terminal(LEGEND, console), style="dim")
+        if others:
+            console.print("\nnot in the tables:")
+            for line in others:  # they hold commands to copy, so no line is broken
+                console.print("- " + _terminal(line, console), soft_wrap=True)
+    print(captured.get(), end="")
 
 
 def _print_section(section: Section, console: "Console") -> None:

@@ -2,10 +2,12 @@
 
     results/test.json          the numbers, and all that says what they are numbers of
     results/test.npz           the scores, without pickles:
-        names   (n,) str       the videos that were evaluated, in the order of their list
+        names   (n,) str       the videos that were evaluated, in the order of their list;
+                               `name@start-end` of one that is cut, in seconds
         labels  (n,) int64     each video's class, a place in `class_names`
         cosines (n, K) float32 cosine of video and class, the mean over views
         probabilities (n, K)   float32, softmax of cosine over 0.01, the mean over views
+                               (0.01 whatever temperature the run was trained with)
 
 `average` says which of the two the videos were ranked by.
 
@@ -43,7 +45,7 @@ class VideoScores:
     """The scores of n videos for K classes."""
 
     names: tuple[str, ...]
-    """The videos, in the order of their list."""
+    """The videos, in the order of their list, as `adapt.evaluate_result.video_keys` calls them."""
 
     labels: "NDArray[np.int64]"
     """(n,)."""
@@ -52,7 +54,7 @@ class VideoScores:
     """(n, K): cosine of the video's and the class's embedding, the mean over views."""
 
     probabilities: "NDArray[np.float32]"
-    """(n, K): softmax over classes of cosine over temperature, the mean over views."""
+    """(n, K): softmax over classes of cosine over 0.01, the mean over views."""
 
     def ranked_by(self, average: Average) -> "NDArray[np.float32]":
         """Return the (n, K) scores that videos are ranked by."""
@@ -94,7 +96,7 @@ class Result:
     """Videos left out by the protocol; 0 unless `protocol` is paper."""
 
     failed: tuple[tuple[str, str], ...]
-    """Name and reason of each video that could not be read."""
+    """Name and reason of each video that could not be read; named as in the scores."""
 
     num_clips: int
     num_crops: int
@@ -124,6 +126,9 @@ class Result:
 
     precision: str = "fp32"
     """What the forward passes were computed in."""
+
+    leaks: tuple[str, ...] = ()
+    """How videos of the list were trained on, where that was allowed; empty of an honest list."""
 
     scores_sha256: str = ""
     """Of the file with the scores; filled in when it is written."""
@@ -220,6 +225,7 @@ def read_result(path: Path) -> Result:
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise UserError(f"{path} is no result of format {FORMAT}; {_REMEDY}")
     names = {each.name for each in fields(Result)} - {"path"}
+    record.setdefault("leaks", [])  # results have it since lists of one's own are checked
     missing = sorted(names - set(record))
     if missing:
         raise UserError(f"{path} has no {missing[0]}; {_REMEDY}")

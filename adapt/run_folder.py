@@ -31,6 +31,8 @@ FORMAT = "adapt-run-1"
 
 CONFIG = "config.json"
 MANIFEST = "run.json"
+RUNS = Path("runs")
+"""Where runs are kept, from where the command is called."""
 METRICS = "metrics.jsonl"
 CHECKPOINT = "checkpoint.safetensors"
 ADAPTER = "adapter.safetensors"
@@ -171,13 +173,15 @@ class Run:
 
 
 def open_run(path: Path) -> Run:
-    """Read the run in `path`.
+    """Read the run in `path`, or of that name in `runs`.
 
     Raises:
         UserError: No run is there (the runs beside it are named), or run.json is damaged.
     """
+    if len(path.parts) == 1 and not path.exists() and (RUNS / path / MANIFEST).is_file():
+        path = RUNS / path
     if not (path / MANIFEST).is_file():
-        near = find_runs(path) or find_runs(path.parent)
+        near = find_runs(path) or find_runs(path.parent) or find_runs(RUNS)
         names = ", ".join(str(run) for run in near[:5]) or "none"
         more = f" and {len(near) - 5} more" if len(near) > 5 else ""
         raise UserError(f"no run in {path}; runs here: {names}{more}")

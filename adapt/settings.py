@@ -4,16 +4,22 @@
 all files, so that later runs need no `--videos`.
 """
 
+import fcntl
 import json
+import logging
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from describe.errors import UserError
 from describe.paths import workspace
 
 FILE = "videos.json"
+
+logger = logging.getLogger(__name__)
 
 
 def known_videos() -> dict[str, Path]:
@@ -60,55 +66,51 @@ def remember_videos(dataset: str, folder: Path) -> str | None:
     Raises:
         UserError: The workspace cannot be written.
     """
-    known = known_videos()
     absolute = folder.expanduser().absolute()
-    if known.get(dataset) == absolute:
-        return None
-    table = {name: str(path) for name, path in {**known, dataset: absolute}.items()}
-    path = workspace() / FILE
-    partial = path.with_name(f".{FILE}.{os.getpid()}")
-    try:
-        partial.write_text(json.dumps(table, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    with _one_writer():  # from reading on: another run may be remembering its own
+        known = known_videos()
+        if known.get(dataset) == absolute:
+            return None
+        table = {name: str(path) for name, path in {**known, dataset: absolute}.items()}
+        path = workspace() / FILE
+        partial = path.with_name(f".{FILE}.{os.getpid()}")
+        try:
+            partial.write_text(json.dumps(table, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+            os.replace(partial, path)
+        except OSError as error:
+            with suppress(OSError):
+                partial.unlink()
+            raise UserError(f"cannot write {path}: {error.strerror}") from error
     return f"videos of {dataset} are in {absolute}: remembered in {path}"
+
+
+@contextmanager
+def _one_writer() -> Iterator[None]:
+    """Hold the workspace for one writer; nothing is left behind, also by one that is killed."""
+    handle = os.open(workspace(), os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks; renames keep the file whole anyway
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def find_set(version: str, dataset: str | None = None) -> Path:
     """Return the folder of the one description set in the workspace that has a version.
 
-    A set of all classes goes before a set of some of them (`hmdb51` before `hmdb51_base`).
+    A set of all classes goes before a set of some of them (`hmdb51` before `hmdb51_base`). A
+    damaged set that is not asked for is left out, with a warning.
 
     Args:
         version: Such as `v2`.
         dataset: The dataset, where several may have the version.
 
     Raises:
-        UserError: No set has it (those that exist are named), or several datasets have.
+        UserError: No set has it (those that exist are named), several datasets have, or the set
+            is damaged.
     """
-    sets = [each for each in _sets() if dataset in (None, each.dataset)]
-    found = [each for each in sets if version in each.versions]
-    datasets = sorted({each.dataset for each in found})
-    whole = [each for each in found if each.folder.name == each.dataset] or found
-    if len(datasets) == 1 and len(whole) == 1:
-        return whole[0].folder
-    if len(datasets) > 1:
-        raise UserError(
-            f"{len(datasets)} datasets have descriptions {version!r}: {', '.join(datasets)}; say "
-            "which with --dataset"
-        )
-    if found:
-        folders = ", ".join(str(each.folder) for each in found)
-        raise UserError(f"several sets have descriptions {version!r}: {folders}; name its folder")
-    there = "; ".join(f"{each.folder.name} has {', '.join(each.versions)}" for each in sets)
-    where = f" of {dataset}" if dataset else ""
-    raise UserError(
-        f"no descriptions {version!r}{where} in {workspace() / 'sets'} ({there or 'none at all'}); "
-        "make them with `python -m describe`"
-    )
+    return _find(version, dataset).folder
 
 
 def find_dataset(version: str) -> str:
@@ -117,8 +119,7 @@ def find_dataset(version: str) -> str:
     Raises:
         UserError: As `find_set`.
     """
-    folder = find_set(version)
-    return next(each.dataset for each in _sets() if each.folder == folder)
+    return _find(version).dataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,13 +129,50 @@ class _Set:
     versions: tuple[str, ...]
 
 
-def _sets() -> list[_Set]:
+def _find(version: str, dataset: str | None = None) -> _Set:
+    every, damaged = _sets()
+    for folder, error in damaged.items():
+        if dataset in (None, folder.name) and (folder / version).is_dir():
+            other = "; or name another dataset with --dataset" if dataset is None and every else ""
+            raise UserError(f"{error}{other}") from error
+        logger.warning("%s; this set is left out", error)
+    sets = [each for each in every if dataset in (None, each.dataset)]
+    found = [each for each in sets if version in each.versions]
+    datasets = sorted({each.dataset for each in found})
+    whole = [each for each in found if each.folder.name == each.dataset] or found
+    if len(datasets) == 1 and len(whole) == 1:
+        return whole[0]
+    if len(datasets) > 1:
+        raise UserError(
+            f"{len(datasets)} datasets have descriptions {version!r}: {', '.join(datasets)}; say "
+            "which with --dataset"
+        )
+    if found:
+        folders = ", ".join(str(each.folder) for each in found)
+        raise UserError(f"several sets have descriptions {version!r}: {folders}; name its folder")
+    there = "; ".join(
+        f"{each.folder.name} has {', '.join(each.versions)}" for each in sets or every
+    )
+    where = f" of {dataset}" if dataset else ""
+    near = get_close_matches(dataset or "", [each.dataset for each in every if not sets], n=1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    raise UserError(
+        f"no descriptions {version!r}{where} in {workspace() / 'sets'} ({there or 'none at all'})"
+        f"{meant or '; make them with `python -m describe`'}"
+    )
+
+
+def _sets() -> tuple[list[_Set], dict[Path, UserError]]:
+    """Return the sets in the workspace, and the folders of those that cannot be read."""
     from describe.dataset import list_versions, read_version
 
-    found = []
+    found, damaged = [], {}
     for folder in sorted(path for path in (workspace() / "sets").glob("*") if path.is_dir()):
-        versions = tuple(list_versions(folder))
-        if versions:
-            dataset = str(read_version(folder, versions[-1]).manifest["dataset"])
-            found.append(_Set(folder=folder, dataset=dataset, versions=versions))
-    return found
+        try:
+            versions = tuple(list_versions(folder))
+            if versions:
+                dataset = str(read_version(folder, versions[-1]).manifest["dataset"])
+                found.append(_Set(folder=folder, dataset=dataset, versions=versions))
+        except UserError as error:
+            damaged[folder] = error
+    return found, damaged

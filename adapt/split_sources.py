@@ -99,36 +99,56 @@ class Collection:
         is_many = self.dataset == "hmdb51" and bool(self.find(HMDB_FILE.pattern, several=True))
         if files := self.find(*patterns(self.dataset, part, split), several=is_many):
             return self.read(files, part)
-        if files := self.find(TABLE):
-            found = [row for row in self.read(files).rows if row.part == part]
-            return Rows(rows=tuple(found), source=files[0].name) if found else None
         # What Kinetics and Something-Something call val is what they are tested on.
         is_test = part == "test" and self.has_official_lists
+        if files := self.find(TABLE):
+            return self._part_of_table(files, ("test", "val") if is_test else (part,))
         for folder in ("val", "test") if is_test else (part,):
             if rows := [row for row in self.folder_rows() if row.part == folder]:
                 return Rows(rows=tuple(rows), source=f"{folder} folders")
         return None
 
+    def _part_of_table(self, files: Sequence[Path], parts: Sequence[str]) -> Rows | None:
+        """Return the rows of the first of the parts that has any."""
+        rows = self.read(files).rows
+        for part in parts:
+            if found := tuple(row for row in rows if row.part == part):
+                if blank := sum(not row.part for row in rows):
+                    self.note([f"{files[0].name}: {blank} rows have no split and are left out"])
+                return Rows(rows=found, source=files[0].name)
+        return None
+
     def division(self) -> dict[str, Rows]:
-        """Divide class folders that nothing divides into `train` and `test`.
+        """Divide what nothing divides into `train` and `test`; what is marked `train` stays there.
 
         Raises:
-            UserError: The dataset has official lists, which were not found.
+            UserError: The dataset has official lists, which were not found; or nothing is left
+                to be tested on.
         """
         self.need_official_lists()
         table = self.find(TABLE)
-        rows = list(self.read(table).rows) if table else self.folder_rows()
-        rows = [row for row in rows if not row.part]
-        if not rows:
+        found = list(self.read(table).rows) if table else self.folder_rows()
+        if not found:
             raise UserError(
                 f"no list and no class folder in {self.index.folder}; put videos into class "
                 "folders, or pass --train-list and --test-list"
             )
-        train, test = divide(rows, lambda row: row.class_name or "", lambda row: row.name)
+        marked = [row for row in found if row.part]  # as `train`: no row is of another part
+        recordings = {row.group for row in marked if row.group}
+        open_rows = [row for row in found if not row.part and row.group not in recordings]
+        if not open_rows:
+            raise UserError(
+                f"all videos of {self.dataset} are marked as train; mark some as test, or pass "
+                "--test-list"
+            )
+        _, test = divide(open_rows, lambda row: row.class_name or "", lambda row: row.name)
+        drawn = set(test)
+        train = [row for row in found if row not in drawn]
+        more = f"; the {len(marked)} that are marked train stay there" if marked else ""
         self.note(
             [
                 f"{self.dataset}: no list says what is for testing; one video in five of each "
-                f"class is, drawn by a fixed seed ({len(train)} training, {len(test)} test)"
+                f"class is, drawn by a fixed seed ({len(train)} training, {len(test)} test){more}"
             ]
         )
         source = f"{table[0].name if table else 'class folders'}, divided by a fixed seed"
@@ -231,8 +251,11 @@ def _classes(dataset: str, index: VideoIndex, lists: Sequence[Path | None]) -> C
 
 def _of_part(rows: Sequence[Row], part: str) -> list[Row]:
     """Keep the rows of a part; a validation file is the test part of sets without another."""
-    if not part or all(not row.part for row in rows):
+    parts = {row.part for row in rows}
+    if not part or parts <= {""}:
         return list(rows)
+    if part == "zero-shot":  # Kinetics-600: its test part, else its validation part
+        part = "test" if "test" in parts else "val"
     wanted = [row for row in rows if row.part in ("", part)]
-    is_validation = part == "test" and {row.part for row in rows} == {"val"}
+    is_validation = part == "test" and parts == {"val"}
     return list(rows) if is_validation else wanted

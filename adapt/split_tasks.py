@@ -14,7 +14,14 @@ from adapt.sampling import DIVISION_SEED
 from adapt.settings import videos_folder
 from adapt.split_rows import Row
 from adapt.split_sources import Collection, Rows, open_collection
-from describe.classes import ActionClass, ClassList, subset
+from describe.classes import (
+    ActionClass,
+    ClassList,
+    known_datasets,
+    load_classes,
+    read_classes,
+    subset,
+)
 from describe.errors import UserError
 
 _PUBLIC_SEEDS = (1, 2, 3)
@@ -269,7 +276,7 @@ def _zero_shot(config: DataConfig, *, need_train: bool) -> Parts:
         )
     if config.test_list is not None and len(config.test_datasets) > 1:
         raise UserError("--test-list is one list; name one dataset with --test-datasets")
-    if config.dataset in config.test_datasets:
+    if need_train and config.dataset in config.test_datasets:
         raise UserError(f"--test-datasets names {config.dataset}, which is trained on; name others")
     folders: Sequence[Path | None] = config.test_videos or [None] * len(config.test_datasets)
     tests: list[Part] = []
@@ -279,13 +286,24 @@ def _zero_shot(config: DataConfig, *, need_train: bool) -> Parts:
             open_collection(dataset, folder, config, is_training=False), config
         )
     if not need_train:
-        nothing = replace(tests[0], name="train", rows=(), source="nothing is trained")
-        return Parts(train=nothing, tests=tuple(tests))
+        return Parts(train=_untrained(config, tests[0]), tests=tuple(tests))
     if config.dataset is None:
         raise UserError("which videos are trained on? pass --dataset NAME and --videos FOLDER")
     collection = _open(config)
     train = _all_training(collection, config)
     return Parts(train=_part("train", collection, train), tests=tuple(tests))
+
+
+def _untrained(config: DataConfig, test: Part) -> Part:
+    """Return an empty training part: of the dataset that is named, else of the first tested."""
+    classes = test.classes
+    if config.classes is not None:
+        classes = read_classes(config.classes.expanduser(), config.dataset or "own").classes
+    elif config.dataset in known_datasets():
+        classes = load_classes(config.dataset).classes
+    collection = replace(test.collection, dataset=config.dataset or test.collection.dataset)
+    source = "nothing is trained"
+    return Part(name="train", collection=collection, classes=classes, rows=(), source=source)
 
 
 def _all_training(collection: Collection, config: DataConfig) -> Rows:

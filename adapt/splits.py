@@ -92,8 +92,11 @@ class VideoList:
 
     @cached_property
     def hash(self) -> str:
-        """Tagged SHA-256 over class names, and name and label of each video, in order."""
-        rows = [[v.name, label] for v, label in zip(self.videos, self.labels, strict=True)]
+        """Tagged SHA-256 over class names, and name, label and seconds of each video, in order."""
+        rows = [
+            [video.name, label, *_seconds(video)]
+            for video, label in zip(self.videos, self.labels, strict=True)
+        ]
         text = json.dumps([self.class_names, rows], ensure_ascii=True, separators=(",", ":"))
         return "sha256:" + hashlib.sha256(text.encode("ascii")).hexdigest()
 
@@ -112,6 +115,12 @@ class VideoList:
             name=self.name if name is None else name,
             source=self.source if source is None else source,
         )
+
+
+def _seconds(video: Video) -> tuple[float | None, ...]:
+    """Return start and end of a video that is cut; nothing of a whole one."""
+    times = (video.start_seconds, video.end_seconds)
+    return () if times == (None, None) else times
 
 
 def stem(name: str) -> str:

@@ -7,14 +7,18 @@ that was stopped goes on with `--resume runs/<name>`. On several GPUs:
 `torchrun --nproc-per-node 8 -m adapt.train ...`.
 """
 
+import argparse
 import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
+from dataclasses import replace
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adapt.run_folder import open_run
 from adapt.train_config import TrainConfig
 from adapt.train_signals import SignalWatch, Stopped
 from describe.errors import UserError
@@ -35,7 +39,7 @@ def train(session: "Session", watch: SignalWatch) -> None:
 
     Raises:
         Stopped: A signal came.
-        UserError: The loss was not finite several times in a row.
+        UserError: The loss was not finite several times in a row, or too many videos are bad.
     """
     from adapt.step import accumulate_gradients
     from adapt.train_checks import all_finite, check_gradients
@@ -44,13 +48,11 @@ def train(session: "Session", watch: SignalWatch) -> None:
     plan, processes, state = session.plan, session.processes, session.state
     model, optimizer, scaler = session.model, session.optimizer, session.scaler
     recipe, is_checked = plan.recipe, False
-    while state.steps < recipe.num_steps:
-        epoch, first = divmod(state.steps, recipe.steps_per_epoch)
-        for batch in _batches(session, epoch, first, watch):
-            mine = len(batch.labels)
-            videos, stopping = processes.sum(mine, watch.received is not None)
-            if stopping:
-                raise Stopped(watch.received or signal.SIGTERM)
+    while state.epochs_ended < recipe.epochs:
+        epoch = state.epochs_ended
+        # All of them, where the run was stopped between the last step and the epoch's end.
+        first = state.steps - epoch * recipe.steps_per_epoch
+        for batch, videos in _batches(session, epoch, first, watch):
             lr = recipe.schedule.rate(state.steps)
             for group in optimizer.param_groups:
                 group["lr"] = lr
@@ -58,7 +60,7 @@ def train(session: "Session", watch: SignalWatch) -> None:
             state.steps += 1
             if videos == 0:
                 continue
-            share = mine / videos
+            share = len(batch.labels) / videos
             result = accumulate_gradients(
                 model, session.prompts, session.descriptions, *session.inputs(batch),
                 session.step_config, scaler=scaler, reduce=processes.averaging(share),
@@ -86,26 +88,41 @@ def train(session: "Session", watch: SignalWatch) -> None:
                 session.note_skip(epoch, fault, batch)
             else:
                 losses = (loss, classification, consistency)
-                session.note_step(epoch, lr, losses, int(videos), batch.waited_seconds)
+                session.note_step(epoch, lr, losses, videos, batch.waited_seconds)
             session.save_if_due()
         session.end_epoch(epoch)
 
 
-def _batches(session: "Session", epoch: int, first: int, watch: SignalWatch) -> Iterator["Batch"]:
-    """Yield the batches of an epoch from step `first` on.
+def _batches(
+    session: "Session", epoch: int, first: int, watch: SignalWatch
+) -> Iterator[tuple["Batch", int]]:
+    """Yield the batches of an epoch from step `first` on, and the videos of all processes in each.
 
     A process that is alone can be stopped while it waits for one. Several have to stop at the same
-    step, and agree on it before they compute.
+    step, by a signal or by an error of one of them, and agree on it before they compute.
     """
-    batches = session.loader.epoch(epoch, first)
-    alone = session.processes.world_size == 1
+    batches, processes = session.loader.epoch(epoch, first), session.processes
     while True:
-        with watch.waiting() if alone else nullcontext():
-            batch = next(batches, None)
-        if batch is None:
+        batch, error = None, None
+        try:
+            with watch.waiting() if processes.world_size == 1 else nullcontext():
+                batch = next(batches, None)
+        except UserError as met:
+            error = met
+        if batch is None and error is None:
             return
-        session.note_bad(batch.failed)
-        yield batch
+        if batch is not None:
+            session.note_bad(batch.failed)
+        mine = 0 if batch is None else len(batch.labels)
+        videos, stopping, failing = processes.sum(
+            mine, watch.received is not None, error is not None
+        )
+        if failing:
+            processes.raise_together(error)
+        if stopping:
+            raise Stopped(watch.received or signal.SIGTERM)
+        assert batch is not None
+        yield batch, int(videos)
 
 
 def run(config: TrainConfig) -> int:
@@ -117,7 +134,7 @@ def run(config: TrainConfig) -> int:
     import torch
 
     from adapt.distributed import joined, processes_of_environment
-    from adapt.train_manifest import create_run, held
+    from adapt.train_manifest import begun
     from adapt.train_resume import prepare_resumed
     from adapt.train_setup import choose_device, prepare
     from adapt.train_summary import print_plan
@@ -136,10 +153,14 @@ def run(config: TrainConfig) -> int:
         if config.dry_run:
             return 0
         processes.wait()  # all have seen that the run is new
-        if processes.is_main and config.resume is None:
-            create_run(plan)
-        processes.wait()
-        with held(plan.folder) if processes.is_main else nullcontext():
+        error = None
+        with ExitStack() as stack:
+            try:
+                if processes.is_main:
+                    stack.enter_context(begun(plan))
+            except UserError as met:
+                error = met
+            processes.raise_together(error)
             return _run(plan)
 
 
@@ -159,7 +180,7 @@ def _run(plan: "Plan") -> int:
                 again = f"python -m adapt.train --resume {plan.folder}"
                 print(f"adapt.train: saved after {stopped}; go on with `{again}`", file=sys.stderr)
             return stopped.exit_status
-        except UserError:
+        except (UserError, KeyboardInterrupt):
             with suppress(UserError):  # a full disk, perhaps; the first error is the one to tell
                 note_status(plan, "stopped")
             raise
@@ -190,24 +211,49 @@ def _train(plan: "Plan", watch: SignalWatch) -> "tuple[AdaptedModel, int | None]
     return session.model, session.state.best_epoch
 
 
+def read_flags(argv: Sequence[str]) -> TrainConfig:
+    """Return what the command line asks for.
+
+    With --resume, what is not given is as in that run, so that a flag that would change the run
+    differs from it, whatever the flag's default is.
+
+    Raises:
+        UserError: A value is refused, or there is no run to go on with.
+    """
+    import tyro
+
+    resume = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    resume.add_argument("--resume", type=Path)
+    # A --resume without a folder is for tyro to tell.
+    with suppress(argparse.ArgumentError):
+        if path := resume.parse_known_args(argv)[0].resume:
+            stored = open_run(path).config
+            return tyro.cli(
+                TrainConfig,
+                args=argv,
+                default=replace(stored, resume=path),
+                prog="python -m adapt.train",
+                description=__doc__,
+                config=(tyro.conf.OmitArgPrefixes,),
+            )
+    return tyro.cli(
+        TrainConfig,
+        args=argv,
+        prog="python -m adapt.train",
+        description=__doc__,
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Returns:
         0 done, 1 the user must change something, 130 or 143 stopped by a signal.
     """
-    import tyro
-
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     try:
-        config = tyro.cli(
-            TrainConfig,
-            args=argv,
-            prog="python -m adapt.train",
-            description=__doc__,
-            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-        )
-        return run(config)
+        return run(read_flags(sys.argv[1:] if argv is None else argv))
     except UserError as error:
         print(f"adapt.train: {error}", file=sys.stderr)
         return 1

@@ -1,5 +1,6 @@
 """Finding the description set that `--descriptions` names."""
 
+import re
 from pathlib import Path
 
 from adapt.settings import find_set
@@ -20,7 +21,13 @@ def find_descriptions(named: str, dataset: str | None = None) -> DescriptionSet:
     folder = Path(named).expanduser()
     if (folder / "manifest.json").is_file():
         return read_version(folder.parent, folder.name)
-    if folder.is_dir() and list_versions(folder):
+    versions = list_versions(folder) if folder.is_dir() else []
+    if len(versions) > 1 and not all(re.fullmatch(r"v\d+", name) for name in versions):
+        raise UserError(
+            f"{named} holds {', '.join(versions)}, none of them the newest; name one, such as "
+            f"{folder / versions[0]}"
+        )
+    if versions:
         return read_version(folder)
     if len(folder.parts) > 1:
         raise UserError(f"no description set in {named}; give its folder, or a version such as v2")

@@ -29,7 +29,8 @@ class MetricsLog:
             return
         try:
             self._file = path.open("ab")
-            self._file.truncate(keep_bytes)
+            size = self._file.seek(0, os.SEEK_END)
+            self._file.truncate(min(keep_bytes, size))
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror}") from error
 
@@ -77,9 +78,10 @@ class MetricsLog:
             return 0
         try:
             os.fsync(self._file.fileno())
+            # Not tell(): after a truncation, and before the first line, it is the old size.
+            return os.fstat(self._file.fileno()).st_size
         except OSError as error:
             raise UserError(f"cannot write {self._path}: {error.strerror}") from error
-        return self._file.tell()
 
     def close(self) -> None:
         """Close the file."""

@@ -18,7 +18,7 @@ import torch
 from adapt.run_folder import CONFIG, DESCRIPTIONS, FORMAT, LISTS, MANIFEST, read_json, write_json
 from adapt.tasks import write_list
 from adapt.train_json import to_json
-from adapt.train_setup import Plan
+from adapt.train_setup import Plan, check_new
 from describe.errors import UserError
 
 Status = Literal["training", "finished", "stopped"]
@@ -28,15 +28,11 @@ LIBRARIES = ("torch", "numpy", "av", "decord", "safetensors", "instant-clip-toke
 
 
 def create_run(plan: Plan) -> None:
-    """Write a new run's folder; run.json comes last, and makes it a run.
+    """Write into a new run's folder; run.json comes last, and makes it a run.
 
     Raises:
         UserError: A file cannot be written.
     """
-    try:
-        plan.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write {plan.folder}: {error.strerror}") from error
     for name, videos in plan.lists.items():
         write_list(videos, plan.folder / LISTS / f"{name}.csv")
     if plan.constraint is not None:
@@ -85,6 +81,7 @@ def _manifest(plan: Plan) -> dict[str, Any]:
         "status": "training",
         "epochs_done": 0,
         "notes": list(plan.task.notes),
+        "leaks": list(plan.task.leaks),
     }
 
 
@@ -134,6 +131,27 @@ def note_status(plan: Plan, status: Status, **more: Any) -> None:
     if plan.processes.is_main:
         path = plan.folder / MANIFEST
         write_json(path, {**read_json(path), "status": status, **more})
+
+
+@contextmanager
+def begun(plan: Plan) -> Iterator[None]:
+    """Hold the run's folder, and write it first where the run is new.
+
+    Raises:
+        UserError: Another process trains it, or has meanwhile made a run of this name; or a file
+            cannot be written.
+    """
+    is_new = plan.config.resume is None
+    if is_new:
+        try:
+            plan.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot write {plan.folder}: {error.strerror}") from error
+    with held(plan.folder):
+        if is_new:
+            check_new(plan.folder)
+            create_run(plan)
+        yield
 
 
 @contextmanager

@@ -1,13 +1,15 @@
 """Going on with a run: the same lists, backbone and descriptions, or an error."""
 
 from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from adapt.data_config import DataConfig
 from adapt.distributed import Processes
 from adapt.run_folder import Run, open_run
-from adapt.tasks import Task
+from adapt.tasks import Task, VideoList
 from adapt.train_backbone import open_backbone
 from adapt.train_config import TrainConfig
 from adapt.train_descriptions import find_descriptions
@@ -16,8 +18,9 @@ from describe.errors import UserError
 
 # What may be another when a run goes on: nothing that its weights depend on, save rounding.
 MACHINE_FIELDS = frozenset(
-    ("resume", "dry_run", "videos", "workers", "video_timeout", "frame_cache", "max_bad_videos",
-     "device", "accumulate", "recompute", "checkpoint_minutes", "max_bad_steps", "tensorboard")
+    ("resume", "dry_run", "videos", "test_videos", "workers", "video_timeout", "frame_cache",
+     "max_bad_videos", "device", "accumulate", "recompute", "checkpoint_minutes", "max_bad_steps",
+     "tensorboard")
 )  # fmt: skip
 
 
@@ -54,34 +57,33 @@ def prepare_resumed(config: TrainConfig, processes: Processes, device: torch.dev
 
 
 def merge(stored: TrainConfig, given: TrainConfig) -> TrainConfig:
-    """Return a run's configuration with what the user gave besides --resume.
+    """Return `given`, if it differs from a run's configuration only in what may.
+
+    Args:
+        stored: The run's.
+        given: The same with the flags that stand besides --resume.
 
     Raises:
         UserError: A flag was given that decides what is trained.
     """
-    merged: TrainConfig = _merged(stored, given, TrainConfig(resume=given.resume))
-    return merged
+    _refuse_changes(stored, given)
+    return given
 
 
-def _merged(stored: Any, given: Any, default: Any) -> Any:
-    changes: dict[str, Any] = {}
+def _refuse_changes(stored: Any, given: Any) -> None:
     for field in fields(stored):
-        old, new, usual = (getattr(each, field.name) for each in (stored, given, default))
+        old, new = getattr(stored, field.name), getattr(given, field.name)
         if is_dataclass(new):
-            changes[field.name] = _merged(old, new, usual)
-        elif new != usual:
-            if field.name not in MACHINE_FIELDS:
-                flag = field.name.replace("_", "-")
-                raise UserError(
-                    f"--{flag} cannot change when a run goes on; leave it out, or start another run"
-                )
-            changes[field.name] = new
-    return replace(stored, **changes)
+            _refuse_changes(old, new)
+        elif new != old and field.name not in MACHINE_FIELDS:
+            flag = field.name.replace("_", "-")
+            raise UserError(
+                f"--{flag} cannot change when a run goes on; leave it out, or start another run"
+            )
 
 
 def _stored_task(run: Run, config: TrainConfig) -> Task:
-    moved = config.data.videos if config.data.videos != run.config.data.videos else None
-    lists = {name: run.read_list(name, moved) for name in run.list_names}
+    lists = {name: _list_where_it_is(run, name, config.data) for name in run.list_names}
     for name, videos in lists.items():
         _check_unchanged(f"the list {name}", run.manifest["lists"][name]["hash"], videos.hash)
     others = [name for name in lists if name not in ("train", "held_out")]
@@ -91,7 +93,30 @@ def _stored_task(run: Run, config: TrainConfig) -> Task:
         held_out=lists.get("held_out"),
         evaluations=tuple(lists[name] for name in others),
         notes=tuple(run.manifest["notes"]),
+        leaks=tuple(run.manifest.get("leaks", ())),
     )
+
+
+def _list_where_it_is(run: Run, name: str, given: DataConfig) -> VideoList:
+    """Read a list of the run. Zero-shot tests are of other datasets, each in a folder of its own.
+
+    Raises:
+        UserError: It is damaged, or was moved and a video is not in its new folder.
+    """
+    videos = run.read_list(name)
+    folder = _folder(videos.dataset, given)
+    return (
+        videos
+        if folder == _folder(videos.dataset, run.config.data)
+        else run.read_list(name, folder)
+    )
+
+
+def _folder(dataset: str, data: DataConfig) -> Path | None:
+    """Return the folder that was named for a dataset's videos."""
+    if dataset not in data.test_datasets:
+        return data.videos
+    return dict(zip(data.test_datasets, data.test_videos, strict=False)).get(dataset)
 
 
 def _check_unchanged(what: str, was: str, now: str) -> None:

@@ -179,6 +179,7 @@ class Session:
         state.epoch_steps, state.epoch_classification, state.epoch_consistency = 0, 0.0, 0.0
         if self.plan.recipe.select != "last":
             self._select(epoch)
+        state.epochs_ended = epoch + 1
         self.save()
         note_status(self.plan, "training", epochs_done=epoch + 1)
 

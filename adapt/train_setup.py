@@ -76,8 +76,7 @@ def prepare(config: TrainConfig, processes: Processes, device: torch.device) -> 
     """
     config = with_dataset(config)
     folder = config.runs / str(config.name)
-    if (folder / MANIFEST).exists():
-        raise UserError(f"{folder} exists; go on with --resume {folder}, or give another --name")
+    check_new(folder)
     trains = config.model.adapter != "frozen"
     task = make_task(
         config.data, seed=config.recipe.seed, need_train=trains, remember=not config.dry_run
@@ -92,6 +91,16 @@ def prepare(config: TrainConfig, processes: Processes, device: torch.device) -> 
         source, num_frames=config.clip.num_frames, image_size=config.clip.image_size
     )
     return make_plan(config, processes, device, task, described, source, backbone.to(device))
+
+
+def check_new(folder: Path) -> None:
+    """Refuse to begin a run in the folder of another.
+
+    Raises:
+        UserError: A run is there.
+    """
+    if (folder / MANIFEST).exists():
+        raise UserError(f"{folder} exists; go on with --resume {folder}, or give another --name")
 
 
 def make_plan(
@@ -133,17 +142,24 @@ def make_plan(
 def with_dataset(config: TrainConfig) -> TrainConfig:
     """Fill in the dataset, where the descriptions say which, and the run's name.
 
+    Where nothing is trained there is one epoch to evaluate, the last, whatever --select says.
+
     Raises:
         UserError: No dataset is named, and the descriptions do not say one.
     """
     dataset = config.data.dataset
-    if dataset is None and config.data.classes is None:
+    # Where nothing is trained, zero-shot has only what it is tested on.
+    tested = config.data.test_datasets if config.model.adapter == "frozen" else ()
+    if dataset is None and config.data.classes is None and not tested:
         if not config.described:
             raise UserError("no --dataset; name one, such as --dataset hmdb51")
         dataset = str(find_descriptions(str(config.descriptions)).manifest["dataset"])
-    own = config.data.classes
-    name = config.name or default_name(config, dataset or (own.stem if own else "own"))
-    return replace(config, name=name, data=replace(config.data, dataset=dataset))
+    own = config.data.classes.stem if config.data.classes else "-".join(tested) or "own"
+    name = config.name or default_name(config, dataset or own)
+    recipe = config.recipe
+    if config.model.adapter == "frozen":
+        recipe = replace(recipe, select="last")
+    return replace(config, name=name, data=replace(config.data, dataset=dataset), recipe=recipe)
 
 
 def views_of(config: TrainConfig, dataset: str) -> ViewConfig:

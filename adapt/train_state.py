@@ -18,7 +18,7 @@ from adapt.adapted import AdaptedModel
 from adapt.weight_files import read_weights, write_safetensors
 from describe.errors import UserError
 
-FORMAT = "adapt-checkpoint-1"
+FORMAT = "adapt-checkpoint-2"
 
 
 @dataclass(kw_only=True)
@@ -27,6 +27,10 @@ class Progress:
 
     steps: int = 0
     """Steps done, over all epochs; skipped ones count."""
+
+    epochs_ended: int = 0
+    """Epochs whose means are logged and whose adapter was looked at, where one is selected. The
+    last step of an epoch may be done and this not yet counted."""
 
     skipped: int = 0
     """Steps that moved nothing because a number was not finite."""

@@ -1,19 +1,15 @@
 """The command: `python -m describe --dataset k400`."""
 
-import os
 import sys
-import warnings
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from describe.config import Config
-from describe.errors import UserError
+from describe.terminal import INTERRUPTED, run_command
 
 if TYPE_CHECKING:
     from describe.build import Outcome
 
-INTERRUPTED = 130
 DESCRIPTION = """Describe every class of an action dataset with a language model.
 
 For each class the model writes what the action looks like (spatial) and how it unfolds (temporal).
@@ -37,35 +33,27 @@ def parse_args(argv: Sequence[str] | None) -> Config:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns 0 done, 1 the user must change something, 130 interrupted."""
-    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
-    try:
-        config = parse_args(argv)
-        report, status = run(config)
-    except UserError as error:
-        print(f"describe: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("describe: interrupted; run the same command again to go on", file=sys.stderr)
-        return INTERRUPTED
-    try:
-        report()
-        sys.stdout.flush()
-    except BrokenPipeError:  # `| head` has read enough; the work is done
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return status
+    return run_command(
+        "describe",
+        lambda: parse_args(argv),
+        run,
+        if_interrupted="run the same command again to go on",
+    )
 
 
-def run(config: Config) -> tuple[Callable[[], None], int]:
-    """Do what is asked for; return what prints the end of it, and the exit status."""
+def run(config: Config) -> int:
+    """Do what is asked for and say what came of it; return the exit status."""
     if config.edits:
         from describe.edit_build import build_edited, print_edited
 
-        return partial(print_edited, build_edited(config)), 0
+        print_edited(build_edited(config))
+        return 0
     from describe.build import build
     from describe.summary import print_outcome
 
     outcome = build(config)
-    return partial(print_outcome, config, outcome), exit_status(outcome)
+    print_outcome(config, outcome)
+    return exit_status(outcome)
 
 
 def exit_status(outcome: "Outcome") -> int:

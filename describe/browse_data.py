@@ -12,13 +12,14 @@ from typing import Any
 from describe.browse_neighbours import neighbours
 from describe.browse_replies import stored_replies
 from describe.browse_sets import SetFolder
-from describe.edit_apply import EDITED, MEANING
+from describe.edit_apply import EDITED, MEANING, overruled
 from describe.edits import read_edits
 from describe.pages import render_page
 from describe.request import KINDS
 from describe.rows import Description, Rejected
 from describe.rules import FLAGS, RULES
 from describe.selection import SURPLUS
+from describe.tokens import num_clip_tokens
 from describe.versions import (
     DescriptionSet,
     list_versions,
@@ -31,6 +32,7 @@ STYLES = ("page.css", "browse.css")
 SCRIPTS = (
     "page.js",
     "browse_model.js",
+    "browse_apply.js",
     "browse_cards.js",
     "browse_drawer.js",
     "browse_edit.js",
@@ -60,7 +62,8 @@ def render_version(
         **data,
         "set": {**data["set"], "name": folder.name},
         "versions": _versions(folder),
-        "edits": _edits(manifest),
+        "base": _base(folder.root) or name,
+        **edits_in_force(manifest),
         "read_only": why_read_only(folder, manifest, is_live=num_sets > 0),
         "live": num_sets > 0,
         "several_sets": num_sets > 1,
@@ -77,11 +80,28 @@ def render_version(
     )
 
 
-def _edits(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the edits of the dataset; what was imported stays as it was published."""
+def edits_in_force(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the edits of the dataset that no later one overrules, and how many there are in all.
+
+    What was imported stays as it was published: it has none.
+    """
     if manifest.get("source"):
-        return []
-    return [asdict(edit) for edit in read_edits(manifest["dataset"])]
+        return {"edits": [], "known_edits": 0}
+    edits = read_edits(manifest["dataset"])
+    gone = overruled(edits)
+    in_force = [
+        {**asdict(edit), "num_tokens": num_clip_tokens(edit.becomes[2])}
+        for index, edit in enumerate(edits)
+        if index not in gone
+    ]
+    return {"edits": in_force, "known_edits": len(edits)}
+
+
+def _base(root: Path) -> str:
+    """Return the version that the command applies all edits to; empty if edits made them all."""
+    names = list_versions(root)
+    unedited = [name for name in names if "edits" not in read_manifest(root / name)]
+    return unedited[-1] if unedited else ""
 
 
 def _version_name(root: Path, version: str | None) -> str:
@@ -233,11 +253,11 @@ def _versions(folder: SetFolder) -> list[dict[str, Any]]:
 
 def why_read_only(folder: SetFolder, manifest: Mapping[str, Any], *, is_live: bool) -> str:
     """Return why nothing can be edited here, as a sentence; empty where it can."""
+    if manifest.get("source"):
+        return "This set was imported from a publication and stays as it was published."
     if not is_live:
         command = f"python -m describe.browse {folder.name}"
         return f"This page is a file. To edit, open the set with `{command}`."
-    if manifest.get("source"):
-        return "This set was imported from a publication and stays as it was published."
     if not os.access(folder.root, os.W_OK):
         return "The folder of this set is read-only, so no new version could be written to it."
     return ""

@@ -1,7 +1,6 @@
 """The command `python -m describe.cache`: look after the stored replies."""
 
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import tyro
 from describe.cache import Entry, ReplyStore
 from describe.errors import UserError
 from describe.paths import workspace
-from describe.terminal import show
+from describe.terminal import run_command, show
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +30,13 @@ class CacheConfig:
 
 
 def run(config: CacheConfig, rest: Sequence[str]) -> int:
-    """Do what was asked for; verifying is the default. Returns the exit status."""
+    """Do what was asked for; verifying is the default. Returns the exit status.
+
+    Raises:
+        UserError: A flag goes with no other, or a file cannot be used.
+    """
+    if rest and config.explain is None:
+        raise UserError(f"{rest[0]} goes with --explain CLASS only")
     with ReplyStore(workspace() / "replies") as store:
         if config.export is not None:
             return _export(store, config.export)
@@ -118,14 +123,10 @@ def _explain(store: ReplyStore, class_name: str, rest: Sequence[str]) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns 0 sound or done, 1 damaged or a mistake of the user's."""
-    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
-    try:
-        config, rest = tyro.cli(
+    return run_command(
+        "describe",
+        lambda: tyro.cli(
             CacheConfig, args=argv, prog="python -m describe.cache", return_unknown_args=True
-        )
-        if rest and config.explain is None:
-            raise UserError(f"{rest[0]} goes with --explain CLASS only")
-        return run(config, rest)
-    except UserError as error:
-        print(f"describe: {error}", file=sys.stderr)
-        return 1
+        ),
+        lambda parsed: run(*parsed),
+    )

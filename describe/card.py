@@ -66,9 +66,10 @@ def render_card(
     newest = versions[-1]
     sections = [
         _front_matter(versions),
-        _opening(newest),
+        _opening(versions),
         _loading(newest),
         _version_table(versions),
+        _sources(versions),
         *_making(newest),
         _rules(newest),
         _short_classes(newest),
@@ -105,13 +106,25 @@ def _front_matter(versions: Sequence[CardVersion]) -> str:
         ],
         "dataset_info": [_info(config, v.manifest["files"][file]) for v, config, file in tables],
         "language": ["en"],
-        "license": newest.manifest.get("license", "unknown"),
+        "license": _common_license(versions),
         "pretty_name": f"Descriptions of the actions of {newest.manifest['dataset']}",
         "size_categories": [_size(newest.num_kept)],
         "tags": ["action-recognition", "video-language", "llm-generated"],
     }
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=1000)
     return f"---\n{text}---"
+
+
+def _common_license(versions: Sequence[CardVersion]) -> str:
+    """Return the licence of all versions; the Hub's word for it where they do not have one."""
+    found = {_license(version) for version in versions}
+    if len(found) == 1:
+        return found.pop()
+    return "unknown" if "unknown" in found else "other"
+
+
+def _license(version: CardVersion) -> str:
+    return str(version.manifest.get("license", "unknown"))
 
 
 def _configs(version: CardVersion) -> Iterator[tuple[str, str]]:
@@ -139,14 +152,23 @@ def _size(num_rows: int) -> str:
     return next((name for limit, name in _SIZES if num_rows < limit), "100K<n<1M")
 
 
-def _opening(newest: CardVersion) -> str:
-    dataset = escape(newest.manifest["dataset"])
-    origin = (
-        "They were published elsewhere (see below) and are joined to their classes by name."
-        if newest.manifest.get("source")
-        else "A language model wrote them and rules sorted them. One row is one sentence and leads "
-        "back to the request that gave it."
-    )
+def _opening(versions: Sequence[CardVersion]) -> str:
+    dataset = escape(versions[-1].manifest["dataset"])
+    published = [bool(version.manifest.get("source")) for version in versions]
+    if all(published):
+        origin = (
+            "They were published elsewhere (see below) and are joined to their classes by name."
+        )
+    elif any(published):
+        origin = (
+            "Those of some versions were published elsewhere (see below) and are joined to their "
+            "classes by name; a language model wrote the others and rules sorted them."
+        )
+    else:
+        origin = (
+            "A language model wrote them and rules sorted them. One row is one sentence and leads "
+            "back to the request that gave it."
+        )
     return (
         f"# Descriptions of the actions of {dataset}\n\n"
         f"Sentences that say what each action of {dataset} looks like (spatial) and how it goes "
@@ -170,17 +192,27 @@ def _loading(newest: CardVersion) -> str:
 def _version_table(versions: Sequence[CardVersion]) -> str:
     rows = "\n".join(version_row(version) for version in reversed(versions))
     return (
-        "## Versions\n\nA version never changes. The newest is the default; its manifest holds "
-        "every hash.\n\n"
+        "## Versions\n\nA version never changes. The newest is the default, and what is said below "
+        "without the name of a version is about it; its manifest holds every hash.\n\n"
         "| version | kept | rejected | model | prompts | fingerprint |\n"
         f"|---|---:|---:|---|---|---|\n{rows}"
     )
 
 
+def _sources(versions: Sequence[CardVersion]) -> str:
+    """Return where the sentences of each version were published, and under which licence."""
+    told = [version for version in reversed(versions) if version.manifest.get("source")]
+    tables = [
+        f"Version {version.name}:\n\n"
+        + _table({**version.manifest["source"], "licence": _license(version)})
+        for version in told
+    ]
+    return "\n\n".join(["## Where the sentences come from", *tables]) if told else ""
+
+
 def _making(newest: CardVersion) -> Iterator[str]:
     manifest = newest.manifest
     for field, title in (
-        ("source", "Where the sentences come from"),
         ("model", "The model"),
         ("sampling", "Sampling parameters"),
         ("classes", "The class list"),

@@ -17,7 +17,7 @@ from describe.diff_pairs import ClassDiff, Diff, compare, word_changes
 from describe.diff_print import print_diff
 from describe.diff_sides import find_version
 from describe.errors import UserError
-from describe.terminal import show
+from describe.terminal import run_command, say, show
 from describe.versions import DescriptionSet, read_rejected, read_version
 
 
@@ -188,22 +188,28 @@ def run(config: DiffConfig) -> bool:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns 0 done, 1 an error; with --exit-code 0 same, 1 different, 2."""
-    config: DiffConfig | None = None
-    try:
-        config = tyro.cli(
+    return run_command(
+        "describe.diff",
+        lambda: tyro.cli(
             DiffConfig,
             args=argv,
             prog="python -m describe.diff",
             description=__doc__,
             config=(tyro.conf.FlagCreatePairsOff,),
-        )
-        is_same = run(config)
+        ),
+        _run_for_status,
+    )
+
+
+def _run_for_status(config: DiffConfig) -> int:
+    if not config.exit_code:
+        run(config)
+        return 0
+    try:
+        return 0 if run(config) else 1
     except UserError as error:
-        print(f"describe.diff: {error}", file=sys.stderr)
-        return 2 if config is not None and config.exit_code else 1
-    except KeyboardInterrupt:
-        return 130
-    return 1 if config.exit_code and not is_same else 0
+        say(f"describe.diff: {error}")
+        return 2
 
 
 if __name__ == "__main__":

@@ -34,10 +34,10 @@ class Entry:
     old: str | None
     new: str | None
     old_rule: str = ""
-    """For a new sentence: the rule that rejected it in the old version."""
+    """For a new or changed sentence: the rule that rejected the new text in the old version."""
 
     new_rule: str = ""
-    """For a removed sentence: the rule that rejects it in the new version."""
+    """For a removed or changed one: the rule that rejects the old text in the new version."""
 
     detail: str = ""
     """What that rule saw."""
@@ -83,6 +83,12 @@ class RuleDiff:
     newly_kept: int = 0
     """Rejected by it in the old version, kept in the new one."""
 
+    old_flagged: int = 0
+    """Sentences that the old version keeps with this rule among their flags."""
+
+    new_flagged: int = 0
+    """And the new one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Diff:
@@ -108,10 +114,12 @@ class Diff:
 
     @property
     def is_same(self) -> bool:
-        """Whether nothing differs, what was rejected included."""
+        """Whether nothing differs, what was rejected and flagged included."""
         rules = self.rules.values()
         return not self.changed and all(
-            rule.old == rule.new and not rule.newly_rejected and not rule.newly_kept
+            (rule.old, rule.old_flagged) == (rule.new, rule.new_flagged)
+            and not rule.newly_rejected
+            and not rule.newly_kept
             for rule in rules
         )
 
@@ -141,12 +149,24 @@ def compare(
         )
     classes.sort(key=lambda each: (-round(each.score, 6), each.class_id, each.name))
     rules = _rules(old, new, *refused)
-    for rejected, side in ((old_rejected, "old"), (new_rejected, "new")):
-        for row_of_rule in rejected:
-            rule = rules.setdefault(row_of_rule.rule, RuleDiff())
-            setattr(rule, side, getattr(rule, side) + 1)
-    by_size = sorted(rules.items(), key=lambda each: (-max(each[1].old, each[1].new), each[0]))
-    return Diff(classes=tuple(classes), rules=dict(by_size))
+    said = {
+        "old": Counter(each.rule for each in old_rejected),
+        "new": Counter(each.rule for each in new_rejected),
+        "old_flagged": Counter(flag for each in old for flag in each.flags),
+        "new_flagged": Counter(flag for each in new for flag in each.flags),
+    }
+    for field_name, counts in said.items():
+        for name, number in counts.items():
+            setattr(rules[name], field_name, number)
+    return Diff(
+        classes=tuple(classes),
+        rules=dict(sorted(rules.items(), key=lambda each: _size(*each))),
+    )
+
+
+def _size(name: str, rule: RuleDiff) -> tuple[int, int, str]:
+    flagged = max(rule.old_flagged, rule.new_flagged)
+    return -max(rule.old, rule.new), -flagged, name
 
 
 def words(text: str) -> list[str]:
@@ -212,27 +232,31 @@ def _entries(
     entries = []
     for row in new:
         before = partner.get(id(row))
-        if before is not None:
-            state: State = "same" if before.text == row.text else "changed"
-            entries.append(Entry(kind=kind, state=state, old=before.text, new=row.text))
+        if before is not None and before.text == row.text:
+            entries.append(Entry(kind=kind, state="same", old=row.text, new=row.text))
         else:
-            was = refused[0].get((slot, row.text))
-            entries.append(
-                Entry(kind=kind, state="added", old=None, new=row.text, old_rule=_rule(was))
-            )
-    for row in old:
-        now = refused[1].get((slot, row.text))
-        entries.append(
-            Entry(
-                kind=kind,
-                state="removed",
-                old=row.text,
-                new=None,
-                new_rule=_rule(now),
-                detail=now.detail if now else "",
-            )
-        )
-    return entries
+            entries.append(_entry(slot, before, row, refused))
+    return entries + [_entry(slot, row, None, refused) for row in old]
+
+
+def _entry(
+    slot: Slot,
+    before: Description | None,
+    after: Description | None,
+    refused: tuple[Mapping[tuple[Slot, str], Rejected], Mapping[tuple[Slot, str], Rejected]],
+) -> Entry:
+    """Return how a sentence differs, with the rules that rejected its two texts."""
+    was = refused[0].get((slot, after.text)) if after else None
+    now = refused[1].get((slot, before.text)) if before else None
+    return Entry(
+        kind=slot[1],
+        state="changed" if before and after else "removed" if before else "added",
+        old=before.text if before else None,
+        new=after.text if after else None,
+        old_rule=_rule(was),
+        new_rule=_rule(now),
+        detail=now.detail if now else "",
+    )
 
 
 def _pair(

@@ -52,7 +52,7 @@ def _takes_colour() -> bool:
 
 
 def _summary(names: tuple[str, str], diff: Diff) -> Iterator[str]:
-    yield f"{names[0]} -> {names[1]}" + (": no difference" if diff.is_same else "")
+    yield f"{names[0]} -> {names[1]}" + (": the two are equal" if diff.is_same else "")
     only = [sum(each.only == side for each in diff.classes) for side in ("old", "new")]
     both = len(diff.classes) - sum(only)
     yield f"  {both} classes in both, {only[0]} only in the old, {only[1]} only in the new"
@@ -63,15 +63,22 @@ def _summary(names: tuple[str, str], diff: Diff) -> Iterator[str]:
 
 
 def _rule_table(diff: Diff) -> Iterator[str]:
-    if not diff.rules:
-        return
-    width = max(11, *(len(printable(name)) for name in diff.rules))
-    yield f"\n  {'rejected by':<{width}} {'old':>6} {'new':>6}   newly rejected   newly kept"
-    for name, rule in diff.rules.items():
+    width = max([11, *(len(printable(name)) for name in diff.rules)])
+    rejected = {name: rule for name, rule in diff.rules.items() if rule.old or rule.new}
+    flagged = {
+        name: rule for name, rule in diff.rules.items() if rule.old_flagged or rule.new_flagged
+    }
+    if rejected:
+        yield f"\n  {'rejected by':<{width}} {'old':>6} {'new':>6}   newly rejected   newly kept"
+    for name, rule in rejected.items():
         yield (
             f"  {printable(name):<{width}} {rule.old:>6} {rule.new:>6}   "
             f"{rule.newly_rejected or '-':>14}   {rule.newly_kept or '-':>10}"
         )
+    if flagged:
+        yield f"\n  {'flagged by':<{width}} {'old':>6} {'new':>6}"
+    for name, rule in flagged.items():
+        yield f"  {printable(name):<{width}} {rule.old_flagged:>6} {rule.new_flagged:>6}"
 
 
 def _class_lines(each: ClassDiff, width: int, *, is_coloured: bool) -> Iterator[str]:
@@ -93,11 +100,12 @@ def _pieces(entry: Entry) -> Iterator[Piece]:
     for sign, text in changes:
         before, after = _MARKS[sign]
         yield from ((piece, sign) for piece in _split(f"{before}{text}{after}"))
+    new, old = ("new text ", "old text ") if entry.state == "changed" else ("", "")
     if entry.old_rule:
-        yield from ((piece, "=") for piece in _split(f" (was rejected: {entry.old_rule})"))
+        yield from ((piece, "=") for piece in _split(f" ({new}was rejected: {entry.old_rule})"))
     if entry.new_rule:
         why = f": {printable(entry.detail)}" if entry.detail else ""
-        yield from ((piece, "=") for piece in _split(f" (rejected: {entry.new_rule}{why})"))
+        yield from ((piece, "=") for piece in _split(f" ({old}rejected: {entry.new_rule}{why})"))
 
 
 def _split(text: str) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Which set, and which version of it, a command line means: a name or a folder."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from describe.browse_sets import choose_sets, find_sets
@@ -37,13 +38,17 @@ def find_version(side: str, dataset: str | None = None) -> tuple[Path, str]:
     if (path / MANIFEST).is_file():
         return path.resolve().parent, path.resolve().name
     home = workspace()
-    is_set = path.is_dir() or side in {each.name for each in find_sets(home)}
-    if "/" not in side and (dataset is not None or not is_set):
+    is_set = side in {each.name for each in find_sets(home)} or (dataset is None and path.is_dir())
+    if "/" not in side and not is_set:
         return _version_of(side, dataset or _only_set(side))
     head, _, tail = side.rpartition("/")
-    for root in (Path(head), *(home / place / head for place in _PLACES), home / head):
-        if head and root.is_dir() and tail in list_versions(root):
+    places = (Path(head).expanduser(), *(home / place / head for place in _PLACES), home / head)
+    known = {root: list_versions(root) for root in places if head and root.is_dir()}
+    for root, versions in known.items():
+        if tail in versions:
             return root, tail
+    if any(known.values()) and not is_set and not path.is_dir():
+        raise _no_version(tail, head, [name for names in known.values() for name in names])
     root = find_set(side)
     return root, list_versions(root)[-1]
 
@@ -67,9 +72,13 @@ def _version_of(name: str, dataset: str) -> tuple[Path, str]:
         if hits:
             spelt = [f"{root.parent.name}/{root.name}/{each}" for root, each in hits]
             raise UserError(f"{name!r} may mean {some(spelt)}; write one of them")
-    known = some([each for _, each in found], 8)
-    raise UserError(
-        f"no version {printable(name)!r} of {printable(dataset)!r}; known: {known or 'no such set'}"
+    raise _no_version(name, dataset, [each for _, each in found])
+
+
+def _no_version(name: str, dataset: str, known: Sequence[str]) -> UserError:
+    return UserError(
+        f"no version {printable(name)!r} of {printable(dataset)!r}; "
+        f"known: {some(known, 8) or 'no such set'}"
     )
 
 

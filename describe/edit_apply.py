@@ -1,7 +1,8 @@
 """What edits do to the rows of a version. Nothing here reads or writes a file.
 
 The last edit of a sentence holds. A rewritten sentence may be edited on under its new text: the
-edits of the old text and of the new one make a chain, and a later edit of the old text ends it.
+edits of the old text and of the new one make a chain, and a later edit of the old text ends it. An
+undo takes all edits of its sentence back, and the chain of rewrites that led to it.
 """
 
 from collections import Counter, defaultdict
@@ -39,6 +40,9 @@ class Applied:
     done: Counter[str] = field(default_factory=Counter)
     """Rows: rejected, kept (against a rule), rewritten, added, promoted (from the surplus)."""
 
+    repeats: list[Rejected] = field(default_factory=list)
+    """Those of `rejected` that an edit made repeats of a sentence by hand."""
+
 
 def apply_edits(
     kept: Sequence[Description],
@@ -60,8 +64,8 @@ def apply_edits(
         rejected: What its rules turned down.
         edits: Oldest first.
         rules: The limits that a new sentence is read by.
-        wanted: Sentences of each class and kind; where a rejection leaves fewer, good ones from
-            the surplus follow. 0: none do.
+        wanted: Sentences of each class and kind; where a rejection or a repeat leaves fewer, good
+            ones from the surplus follow. 0: none do.
     """
     work = _Work(edits, rules or RuleConfig())
     for row in kept:
@@ -77,28 +81,50 @@ def apply_edits(
         in_force=[edit for edit in edits if id(edit) in work.used],
         idle=work.idle(edits, {row.class_name for row in (*kept, *rejected)}),
         done=+work.done,
+        repeats=work.repeats,
     )
 
 
 def overruled(edits: Sequence[Edit]) -> set[int]:
-    """Return the indexes of the edits that a later one of the same sentence overrules."""
-    last = {edit.key: index for index, edit in enumerate(edits)}
-    return set(range(len(edits))) - set(last.values())
+    """Return the indexes of the edits that a later one overrules or undoes, and of each undo."""
+    return set(range(len(edits))) - {index for index, _ in _last_edits(edits).values()}
+
+
+def _last_edits(edits: Sequence[Edit]) -> dict[Key, tuple[int, Edit]]:
+    """Return the edit of each sentence that holds, with its index; none where it was undone."""
+    last: dict[Key, tuple[int, Edit]] = {}
+    for index, edit in enumerate(edits):
+        if edit.action == "undo":
+            _take_back(last, edit.key, index)
+        else:
+            last[edit.key] = index, edit
+    return last
+
+
+def _take_back(last: dict[Key, tuple[int, Edit]], key: Key, before: int) -> None:
+    """Remove the edit of a sentence, and the rewrites before it of which that sentence came."""
+    last.pop(key, None)
+    sources = {
+        source: index
+        for source, (index, edit) in last.items()
+        if edit.action == "rewrite" and edit.becomes == key and index < before
+    }
+    for source, index in sources.items():
+        _take_back(last, source, index)
 
 
 class _Work:
     """The rows on their way."""
 
     def __init__(self, edits: Sequence[Edit], rules: RuleConfig) -> None:
-        self._last: Mapping[Key, tuple[int, Edit]] = {
-            edit.key: (index, edit) for index, edit in enumerate(edits)
-        }
+        self._last: Mapping[Key, tuple[int, Edit]] = _last_edits(edits)
         self._derived = {edit.becomes for edit in edits if edit.action == "rewrite"}
         self._seen: set[Key] = set()  # sentences that edits were looked up for
         self._cut: set[Key] = set()
         self._rules = rules
         self._slots: dict[Slot, list[tuple[int, int, Description]]] = defaultdict(list)
         self.rejected: list[Rejected] = []
+        self.repeats: list[Rejected] = []
         self.used: set[int] = set()  # ids of edits
         self.done: Counter[str] = Counter()
 
@@ -157,14 +183,17 @@ class _Work:
                     continue  # no edit's doing
                 for entry in same[1:]:
                     self._slots[slot] = [each for each in self._slots[slot] if each is not entry]
-                    self.rejected.append(_rejection(entry[2], "repeat", same[0][2].text))
+                    self.repeats.append(_rejection(entry[2], "repeat", same[0][2].text))
+        self.rejected += self.repeats
 
     def promote(self, wanted: int) -> None:
-        """Fill what a rejection left short with sentences that were only surplus."""
-        short = {(row.class_name, row.kind) for row in self.rejected if row.rule == EDITED}
+        """Fill what an edit left short with sentences that were only surplus."""
+        gone = [*self.repeats, *(row for row in self.rejected if row.rule == EDITED)]
+        short = {(row.class_name, row.kind) for row in gone}
         for row in [row for row in self.rejected if row.rule == SURPLUS]:
             slot = row.class_name, row.kind
-            if slot in short and len(self._slots[slot]) < wanted:
+            there = {entry[2].text.casefold() for entry in self._slots[slot]}
+            if slot in short and len(there) < wanted and row.text.casefold() not in there:
                 self.rejected = [each for each in self.rejected if each is not row]
                 self._place(_description(row), row.step, 1)
                 self.done["promoted"] += 1

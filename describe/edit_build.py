@@ -177,7 +177,7 @@ def print_edited(edited: Edited) -> None:
     applied = edited.applied
     rows: list[tuple[str, object]] = [
         ("version", f"{edited.base.name}, the newest that no edit has touched"),
-        ("edits", f"{len(edited.edits)}, of which {edited.overruled} were overruled later"),
+        ("edits", f"{len(edited.edits)}, of which {edited.overruled} overruled or undone since"),
         ("in force", len(applied.in_force)),
         ("rejected", applied.done["rejected"]),
         ("kept", f"{applied.done['kept']} that a rule had rejected"),
@@ -189,8 +189,27 @@ def print_edited(edited: Edited) -> None:
         rows.append(("promoted", f"{applied.done['promoted']} of the surplus"))
     for line in table(rows):
         show(line)
+    _print_repeats(applied.repeats)
+    _print_left_short(edited)
     _print_idle(applied.idle)
     _print_next(edited)
+
+
+def _print_repeats(repeats: Sequence[Rejected]) -> None:
+    if repeats:
+        show(f"\n{len(repeats)} dropped, because an edit made another sentence say the same:")
+    for row in repeats[:_SHOWN]:
+        show(f"  {printable(row.class_name)} ({row.kind}): {_quoted(row.text)}")
+    if len(repeats) > _SHOWN:
+        show(f"  and {len(repeats) - _SHOWN} more")
+
+
+def _print_left_short(edited: Edited) -> None:
+    short = _short(edited.base, edited.applied.kept, edited.applied.rejected)
+    if short:
+        wanted = _wanted(edited.base)
+        names = [f"{printable(name)} {number} of {wanted}" for name, number in short.items()]
+        show(f"\n{len(names)} left short: {some(names)}")
 
 
 def _print_idle(idle: Sequence[tuple[Edit, str]]) -> None:

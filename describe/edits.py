@@ -20,7 +20,7 @@ from describe.errors import UserError
 from describe.paths import workspace
 from describe.request import KINDS, Kind, canonical_json
 
-Action = Literal["keep", "reject", "rewrite"]
+Action = Literal["keep", "reject", "rewrite", "undo"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 MAX_TEXT = 600  # characters of a rewritten sentence, far over what any text encoder reads
 MAX_REASON = 200  # characters; what the `detail` of a rejected row holds
@@ -52,7 +52,8 @@ class Edit:
     """The sentence, letter for letter as that version has it."""
 
     action: Action
-    """keep: whatever the rules say; reject: likewise; rewrite: put `new_text` in its place."""
+    """keep: whatever the rules say; reject: likewise; rewrite: put `new_text` in its place;
+    undo: as if nobody had edited it so far, nor the sentences that it was rewritten from."""
 
     new_text: str = ""
     """The new sentence of a rewrite, else empty."""

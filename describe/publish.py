@@ -7,7 +7,6 @@ sent; an interrupted run leaves nothing to be seen.
 
 import re
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +17,13 @@ import tyro
 
 from describe.diff_sides import find_set
 from describe.errors import UserError
+from describe.escape import printable
 from describe.publish_hub import Hub
-from describe.publish_plan import Plan, Remote, make_plan
-from describe.terminal import show
+from describe.publish_plan import Plan, Remote, git_hash, make_plan
+from describe.terminal import run_command, show
 from describe.validate import validate
-from describe.versions import CARD, read_manifest
+from describe.versions import CARD, MANIFEST, list_versions, read_manifest
 
-INTERRUPTED = 130
 _PART = r"[A-Za-z0-9][\w.-]{0,95}(?<![.-])"
 _NAME = re.compile(rf"(?!.*(--|\.\.))({_PART}/)?{_PART}", re.ASCII)
 
@@ -71,6 +70,7 @@ def publish(config: PublishConfig) -> None:
     hub = Hub(config.repo)
     remote = hub.read()
     _refuse_open_door(hub, remote, public=config.public)
+    _refuse_other_dataset(hub, remote, root)
     plan = make_plan(root, hub.repo, remote, tag=config.tag)
     _show_plan(plan, hub, remote, public=config.public)
     if config.dry_run:
@@ -101,6 +101,27 @@ def _refuse_open_door(hub: Hub, remote: Remote | None, *, public: bool) -> None:
         raise UserError(
             f"{hub.repo} is private, and --public is for a new one; open it in its settings, "
             f"{hub.url}/settings, or leave out --public"
+        )
+
+
+def _refuse_other_dataset(hub: Hub, remote: Remote | None, root: Path) -> None:
+    """Refuse a repository of another dataset; one that has a manifest of this set is of this."""
+    there = {} if remote is None else remote.files
+    manifests = [path for path in sorted(there) if path.endswith(f"/{MANIFEST}")]
+    if remote is None or not manifests:
+        return
+    here = [root / path for path in manifests]
+    if any(
+        path.is_file() and git_hash(path.read_bytes()) == there[name].blob_id
+        for name, path in zip(manifests, here, strict=True)
+    ):
+        return
+    ours = str(read_manifest(root / list_versions(root)[-1])["dataset"])
+    theirs = hub.dataset_of(manifests[-1], remote.commit)
+    if theirs != ours:
+        raise UserError(
+            f"{hub.repo} describes {printable(theirs)}, and {root} describes {printable(ours)}; "
+            "give another --repo"
         )
 
 
@@ -138,22 +159,23 @@ def _push(plan: Plan, hub: Hub, remote: Remote | None, root: Path, *, public: bo
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns 0 done, 1 the user must change something, 130 interrupted."""
-    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
-    try:
-        config = tyro.cli(
+    return run_command(
+        "describe.publish",
+        lambda: tyro.cli(
             PublishConfig,
             args=argv,
             prog="python -m describe.publish",
             description=__doc__,
             config=(tyro.conf.FlagCreatePairsOff,),
-        )
-        publish(config)
-    except UserError as error:
-        print(f"describe.publish: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("describe.publish: interrupted; run the same command again to go on", file=sys.stderr)
-        return INTERRUPTED
+        ),
+        run,
+        if_interrupted="run the same command again to go on",
+    )
+
+
+def run(config: PublishConfig) -> int:
+    """Publish; return the exit status."""
+    publish(config)
     return 0
 
 

@@ -1,7 +1,10 @@
 """The Hub, through huggingface_hub: what is there, one commit, tags; each failure is one line."""
 
+import json
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from describe.errors import UserError
@@ -60,6 +63,15 @@ class Hub:
             files=files,
             tags=frozenset(ref.name for ref in refs.tags),
         )
+
+    def dataset_of(self, path: str, commit: str) -> str:
+        """Return the dataset that a manifest of the repository names; empty when it names none."""
+        with self._spoken(), tempfile.TemporaryDirectory() as folder:
+            local = self._api.hf_hub_download(
+                self.repo, path, repo_type="dataset", revision=commit, local_dir=folder
+            )
+            manifest = json.loads(Path(local).read_bytes())
+        return str(manifest.get("dataset", "")) if isinstance(manifest, dict) else ""
 
     def create(self, *, private: bool) -> None:
         """Make the repository, empty."""

@@ -33,7 +33,7 @@ from describe.published_files import (
 from describe.request import KINDS, Kind, canonical_json
 from describe.rows import Description, Rejected
 from describe.rules import RULES, RuleConfig, Sentence, Verdict, judge
-from describe.terminal import show
+from describe.terminal import run_command, show
 from describe.tokens import num_clip_tokens
 
 
@@ -262,8 +262,8 @@ def _short(publication: Publication, kept: Sequence[Description]) -> dict[str, i
     }
 
 
-def run(config: Config) -> None:
-    """Read, audit and import what `config` names.
+def run(config: Config) -> int:
+    """Read, audit and import what `config` names; return the exit status.
 
     Raises:
         UserError: A file cannot be used, or a version cannot be written.
@@ -279,7 +279,7 @@ def run(config: Config) -> None:
         for line in summary(audits):
             show(line)
     if config.audit_only:
-        return
+        return 0
     publications = group_files(files)
     for publication in publications:
         publication.lists()  # a disagreement shows before anything is written
@@ -288,23 +288,22 @@ def run(config: Config) -> None:
         root = out / publication.origin.dataset
         written = write_publication(publication, root, rules, filtered=config.filter)
         show(f"{'wrote' if written.created else 'already there:'} {written.path}")
+    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0 done, 1 the user must change something."""
-    try:
-        config = tyro.cli(
+    return run_command(
+        "describe",
+        lambda: tyro.cli(
             Config,
             args=argv,
             prog="python -m describe.published",
             description=__doc__,
             config=(tyro.conf.FlagCreatePairsOff,),
-        )
-        run(config)
-    except UserError as error:
-        print(f"describe: {error}", file=sys.stderr)
-        return 1
-    return 0
+        ),
+        run,
+    )
 
 
 if __name__ == "__main__":

@@ -124,7 +124,9 @@ def from_parquet(data: bytes, row_type: type[Row]) -> tuple[Row, ...]:
     import pyarrow.parquet as pq
 
     # Not read_table: it imports pyarrow.dataset and pandas, half a second, for one file in memory.
-    table = pq.ParquetFile(pa.BufferReader(data)).read()  # ArrowInvalid is a ValueError
+    # Without threads: one that still holds `data` while Python exits ends the process with SIGABRT.
+    file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)  # ArrowInvalid is a ValueError
+    table = file.read(use_threads=False)
     names = _COLUMNS[row_type]
     if table.column_names != names:
         raise ValueError(f"has the columns {', '.join(table.column_names)}")
@@ -142,7 +144,8 @@ def arrow_bytes(data: bytes) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return int(pq.read_table(pa.BufferReader(data)).nbytes)
+    file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)  # no threads, as above
+    return int(file.read(use_threads=False).nbytes)
 
 
 def to_json(row: Description) -> dict[str, Any]:

@@ -1,15 +1,22 @@
-"""What a run prints: progress while it works, and a summary at the end."""
+"""What commands print: progress, results and errors, to readers that may be gone (`| head`)."""
 
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
+
+from describe.errors import UserError
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
+
+INTERRUPTED = 130  # the exit status after Ctrl-C
+
+Config = TypeVar("Config")
 
 # Without a terminal, a line of progress this often, in seconds.
 PLAIN_EVERY_S = 10.0
@@ -168,16 +175,69 @@ def _takes_a_bar() -> bool:
     return columns >= MIN_BAR_COLUMNS and "CI" not in os.environ
 
 
+def run_command(
+    name: str,
+    parse: Callable[[], Config],
+    run: Callable[[Config], int],
+    *,
+    if_interrupted: str = "",
+) -> int:
+    """Run a command, and turn what its user can mend or did into one line and an exit status.
+
+    Args:
+        name: What the line begins with.
+        parse: Reads the flags.
+        run: Does the work and returns the exit status.
+        if_interrupted: What to do after Ctrl-C, to be said then.
+
+    Returns:
+        The status of `run`, 1 after a UserError, 130 after Ctrl-C. A reader of the output that has
+        read enough ends neither the work nor changes the status.
+    """
+    warnings.showwarning = lambda message, *_: say(f"warning: {message}")
+    try:
+        try:
+            config = parse()
+        except BrokenPipeError:  # the help was printed, and not read to its end
+            _print_no_more(sys.stdout)
+            return 0
+        return run(config)
+    except UserError as error:
+        say(f"{name}: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say(f"{name}: interrupted" + (f"; {if_interrupted}" if if_interrupted else ""))
+        return INTERRUPTED
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _print_no_more(sys.stdout)
+
+
 def say(line: str = "") -> None:
     """Print a line to standard error, in whatever encoding that has."""
-    encoding = sys.stderr.encoding or "ascii"
-    print(line.encode(encoding, "replace").decode(encoding), file=sys.stderr, flush=True)
+    _print(line, sys.stderr, flush=True)
 
 
 def show(line: str = "") -> None:
     """Print a line of results to standard output, in whatever encoding that has."""
-    encoding = sys.stdout.encoding or "ascii"
-    print(line.encode(encoding, "replace").decode(encoding))
+    _print(line, sys.stdout)
+
+
+def _print(line: str, stream: TextIO, *, flush: bool = False) -> None:
+    encoding = stream.encoding or "ascii"
+    try:
+        print(line.encode(encoding, "replace").decode(encoding), file=stream, flush=flush)
+    except BrokenPipeError:
+        _print_no_more(stream)
+
+
+def _print_no_more(stream: TextIO) -> None:
+    """Let all that is printed from now on go nowhere: its reader is gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def some(names: Sequence[str], most: int = 5) -> str:

@@ -14,6 +14,7 @@ import tyro
 from describe.card import CardVersion, version_row
 from describe.dataset import UNFINISHED, write_card
 from describe.errors import UserError
+from describe.terminal import run_command, show
 from describe.validate_card import (
     REWRITE,
     CardConfig,
@@ -202,18 +203,23 @@ def summary(root: Path) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0 no faults, 1 faults, each on a line."""
-    config = tyro.cli(
-        ValidateConfig, args=argv, prog="python -m describe.validate", description=__doc__
+    return run_command(
+        "describe.validate",
+        lambda: tyro.cli(
+            ValidateConfig, args=argv, prog="python -m describe.validate", description=__doc__
+        ),
+        run,
     )
-    try:
-        if config.write_card:
-            write_card(config.folder)
-        faults = validate(config.folder, load=config.load)
-        line = f"{len(faults)} to mend in {config.folder}" if faults else summary(config.folder)
-    except UserError as error:
-        print(f"describe.validate: {error}", file=sys.stderr)
-        return 1
-    print("\n".join([*faults, line]))
+
+
+def run(config: ValidateConfig) -> int:
+    """Check a set, and say what is to mend; return the exit status."""
+    if config.write_card:
+        write_card(config.folder)
+    faults = validate(config.folder, load=config.load)
+    line = f"{len(faults)} to mend in {config.folder}" if faults else summary(config.folder)
+    for each in (*faults, line):
+        show(each)
     return 1 if faults else 0
 
 

@@ -17,7 +17,7 @@ import tyro
 from describe.diff_sides import find_set
 from describe.errors import UserError
 from describe.escape import printable
-from describe.terminal import show, some
+from describe.terminal import run_command, show, some
 from describe.validate_card import front_matter_faults, parse_configs, read_front_matter
 
 # chart/env/prod.yaml: firstRows.maxBytes. worker/config.py: the other three.
@@ -235,14 +235,18 @@ def print_view(root: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns 0 done, 1 the user must change something."""
-    try:
-        config = tyro.cli(
+    return run_command(
+        "describe.viewer",
+        lambda: tyro.cli(
             ViewerConfig, args=argv, prog="python -m describe.viewer", description=__doc__
-        )
-        print_view(find_set(config.folder))
-    except UserError as error:
-        print(f"describe.viewer: {error}", file=sys.stderr)
-        return 1
+        ),
+        run,
+    )
+
+
+def run(config: ViewerConfig) -> int:
+    """Print what the viewer would show of a set; return the exit status."""
+    print_view(find_set(config.folder))
     return 0
 
 

@@ -76,6 +76,7 @@ def test_a_sentence_is_rejected_rewritten_and_taken_back(browser, home):
         sentence(page, STAIRS).click()
         page.get_by_role("button", name="Undo").click()
         expect(page.locator("#verdict")).to_have_text("Kept")
+        expect(page.locator("#undo")).to_have_count(0)
         page.get_by_role("button", name="Rewrite").click()
         page.get_by_label("New sentence").fill("A hand  grips the\nrailing.")
         page.get_by_role("button", name="Rewrite it").click()
@@ -86,7 +87,7 @@ def test_a_sentence_is_rejected_rewritten_and_taken_back(browser, home):
         stored = [(edit.action, edit.new_text, edit.reason) for edit in read_edits("hmdb51")]
     assert stored == [
         ("reject", "", "any staircase"),
-        ("keep", "", "undone"),
+        ("undo", "", ""),
         ("rewrite", "A hand grips the railing.", ""),
     ]
 
@@ -102,7 +103,7 @@ def test_a_rejected_sentence_is_kept_by_hand(browser, home):
         expect(page.locator("#undo")).to_be_focused()
         page.keyboard.press("Enter")
         expect(page.locator("#undo")).to_have_count(0)
-        assert [edit.action for edit in read_edits("hmdb51")] == ["keep", "reject"]
+        assert [edit.action for edit in read_edits("hmdb51")] == ["keep", "undo"]
         expect(page.locator("#banner")).to_be_hidden()
 
 
@@ -140,6 +141,10 @@ def test_a_server_that_is_gone_is_said_to_be(browser, home):
         expect(page.locator("#said")).to_contain_text("the server does not answer; start it again")
 
 
+def _slot(row: Description) -> tuple[str, str]:
+    return row.class_name, row.kind
+
+
 def test_the_page_and_the_command_agree_on_what_edits_do(browser, home):
     # Chains of edits are followed twice, here in the page and there in Python.
     rows = {row.text: row for row in read_version(home / "sets/hmdb51").rows}
@@ -153,7 +158,13 @@ def test_the_page_and_the_command_agree_on_what_edits_do(browser, home):
         (texts[3], "rewrite", "A fourth new sentence is here."),
         (texts[3], "keep", ""),
     ]
-    owner = {text: rows[texts[i]] for i, text in enumerate(texts[:4])}
+    root = home / "sets/hmdb51"
+    # Class by class: a sentence that others fill in for, and one that becomes another's repeat.
+    surplus = next(row for row in read_rejected(root) if row.rule == "surplus")
+    full = [row for row in rows.values() if (row.class_name, row.kind) == _slot(surplus)]
+    golf = [row.text for row in rows.values() if _slot(row) == ("golf", "spatial")]
+    script += [(full[0].text, "reject", ""), (golf[0], "rewrite", golf[1])]
+    owner = {text: rows[text] for text, _, _ in script if text in rows}
     owner |= {new: owner[text] for text, action, new in script[1:2]}
     owner |= {script[3][2]: rows[texts[2]]}
     for number, (text, action, new) in enumerate(script):
@@ -171,15 +182,59 @@ def test_the_page_and_the_command_agree_on_what_edits_do(browser, home):
                 new_text=new,
             ),
         )
-    root = home / "sets/hmdb51"
-    applied = apply_edits(read_version(root).rows, read_rejected(root), read_edits("hmdb51"))
+    applied = apply_edits(
+        read_version(root).rows, read_rejected(root), read_edits("hmdb51"), wanted=3
+    )
     with editing(browser, home) as page:
         shown = page.evaluate(
             "rows.filter((row) => row.kept).map((row) => [row.owner.name, row.kind, row.now])"
         )
-    kept = {(row.class_name, row.kind, row.text) for row in applied.kept}
-    assert {tuple(each) for each in shown} == kept
+    assert applied.done["promoted"] == 1
+    kept = {(*_slot(row), row.text) for row in applied.kept}
+    assert sorted(map(tuple, shown)) == sorted(kept)
     assert (rows[texts[1]].class_name, rows[texts[1]].kind, script[2][2]) in kept
+
+
+def test_a_repeat_of_a_rewritten_sentence_is_not_rewritten_too(browser, workspace):
+    row = Description(
+        class_id=0,
+        class_name="archery",
+        readable_name="archery",
+        group="",
+        kind="spatial",
+        step=0,
+        text="A bow is drawn.",
+        num_tokens=7,
+    )
+    values = {name: getattr(row, name) for name in Description.__dataclass_fields__}
+    repeat = Rejected(**values, rule="repeat", detail=row.text)
+    write_version(workspace / "sets/hmdb51", [row], [repeat], {"dataset": "hmdb51"})
+    with editing(browser, workspace) as page:
+        page.locator("ol .sentence").click()
+        page.get_by_role("button", name="Rewrite").click()
+        page.get_by_label("New sentence").fill("Two arms draw a long bow.")
+        page.get_by_role("button", name="Rewrite it").click()
+        expect(page.locator("#said")).to_have_text("Saved.")
+        assert page.locator(".origin dd").nth(2).inner_text() == "9"  # tokens, not the old one's 7
+        page.get_by_role("button", name="Close").click()
+        expect(page.locator(".kinds .sentence")).to_have_text(
+            ["Two arms draw a long bow.", "A bow is drawn."]
+        )
+        expect(page.locator("#banner")).to_contain_text("1 edited sentence on top of v1")
+
+
+def test_the_version_that_edits_are_applied_to_is_named(browser, home):
+    root = home / "sets/hmdb51"
+    row = read_version(root).rows[0]
+    write_version(root, [row], [], {"dataset": "hmdb51", "edits": {"base": "v1"}})
+    with editing(browser, home) as page:
+        page.locator(".sentence").click()
+        page.get_by_role("button", name="Reject", exact=True).click()
+        page.get_by_role("button", name="Reject it").click()
+        expect(page.locator("#banner")).to_contain_text(
+            "1 edited sentence on top of v2. "
+            "A version is made of all edits and v1, the newest that no edit has touched:"
+        )
 
 
 # --- several versions, several sets, and a page in a file
@@ -268,7 +323,8 @@ def test_hostile_sentences_show_and_do_nothing(browser, workspace, tmp_path):  #
     main(["--html", str(tmp_path / "page.html")])
     with watched_page(browser, viewport=PHONE) as page:
         page.goto((tmp_path / "page.html").as_uri())
-        assert page.locator("ol .sentence").all_text_contents() == texts
+        shown = [text.replace("\u202e", "\\u202e") for text in texts]
+        assert page.locator("ol .sentence").all_text_contents() == shown
         page.get_by_label("Search sentences and classes").fill("i")
         expect(page.locator("#list mark").first).to_be_visible()
         page.locator(".sentence").first.click()

@@ -1,11 +1,12 @@
 """Anyone can read the page: contrast in both themes, a phone's width, names for a screen reader."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browse_world import browsing, the_workspace
+from browse_world import browsing, serving, the_workspace
 from browser import open_browser, watched_page
 from playwright.sync_api import Browser, Page, expect
 
@@ -134,6 +135,41 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(browser, address):
         assert box
         assert box["width"] == PHONE["width"]
         assert page.evaluate(fits)
+
+
+# Pairs of texts and controls in the head that overlap, and what is cut by the window or its box.
+CROWDED = """() => {
+  const parts = [...document.querySelectorAll(
+    "#all-sets, #title, #version, #about, #funnel li, #open-help, #theme, #query")]
+    .filter((each) => each.checkVisibility());
+  const boxes = parts.map((each) => each.getBoundingClientRect());
+  const found = [];
+  parts.forEach((each, i) => {
+    const box = boxes[i];
+    if (box.left < 0 || box.right > innerWidth || each.scrollWidth > each.clientWidth + 1
+      && getComputedStyle(each).display !== "inline") found.push(`${each.id} is cut`);
+    boxes.slice(0, i).forEach((other, j) => {
+      if (box.left < other.right && other.left < box.right && box.top < other.bottom
+        && other.top < box.bottom) found.push(`${each.id} overlaps ${parts[j].id}`);
+    });
+  });
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("name", ["hmdb51", "published/hmdb51"])
+def test_nothing_in_the_head_overlaps_or_is_cut_at_any_width(name, browser, home, tmp_path):
+    for place in ("sets", "published"):
+        shutil.copytree(home / "sets/hmdb51", tmp_path / place / "hmdb51")
+    with serving(tmp_path) as address, watched_page(browser) as page:
+        page.goto(f"{address.partition('#')[0]}set/{name}/-")
+        expect(page.get_by_role("link", name="All sets")).to_be_visible()
+        crowded = {}
+        for width in (320, 390, 600, 768, 880, 900, 1000, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
+            if found := page.evaluate(CROWDED):
+                crowded[width] = found
+        assert crowded == {}
 
 
 def test_a_screen_reader_finds_its_way(browser, address):

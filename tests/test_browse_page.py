@@ -270,7 +270,17 @@ def test_a_link_to_what_the_filter_hides_clears_the_filter(page, address):
     assert page.locator("#status").inner_text() == "12 classes, 101 sentences"
 
 
-def test_a_link_to_nothing_shows_the_list(page):
+def test_a_link_to_nothing_says_so_and_shows_the_list(page):
     page.goto(page.url.split("#")[0] + "#class=nobody&sentence=x&state=none&sort=odd")
-    page.reload()
-    assert page.locator("#status").inner_text() == "12 classes, 101 sentences"
+    status = page.locator("#status")
+    expect(status).to_have_text("v1 has no class nobody. 12 classes, 101 sentences")
+    page.goto(page.url.split("#")[0] + "#class=climb&sentence=x")
+    expect(status).to_have_text("v1 has no such sentence of climb. 12 classes, 101 sentences")
+    page.get_by_label("Order").select_option("name")
+    assert status.inner_text() == "12 classes, 101 sentences"
+
+
+def test_the_last_sentence_is_first_when_going_back(page):
+    page.keyboard.press("k")
+    last = page.locator("#list article").last.locator(".sentence").last
+    assert focused(page) == last.text_content()

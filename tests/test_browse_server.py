@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from browse_world import ROOT, WAIT_S, browsing, serving, the_workspace
 
+from describe.browse_data import render_version
 from describe.browse_sets import choose_sets
 from describe.browse_store import store_edit
 from describe.dataset import write_version
@@ -176,7 +177,7 @@ def test_an_edit_is_appended_with_who_and_when(client, home):
     status, text = client.edit(EDIT)
     assert status == 200
     (edit,) = read_edits("hmdb51")
-    assert json.loads(text)["edit"]["reason"] == edit.reason == "too close"
+    assert json.loads(text)["edits"][0]["reason"] == edit.reason == "too close"
     assert (edit.text, edit.action, edit.version) == (SENTENCE, "reject", "v1")
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT[\d:.]+\+00:00", edit.edited_at)
     assert client.edit({**EDIT, "action": "keep"})[0] == 200
@@ -215,7 +216,7 @@ def test_an_edit_from_elsewhere_is_refused(headers, message, client):
     [
         ({"text": "Nobody said this."}, "v1 has no such sentence; open the page again"),
         ({"class_name": "yoga"}, "v1 has no such sentence"),
-        ({"action": "delete"}, "no edit 'delete'; known: keep, reject, rewrite"),
+        ({"action": "delete"}, "no edit 'delete'; known: keep, reject, rewrite, undo"),
         ({"action": "rewrite", "new_text": " "}, "a rewritten sentence is one line of words"),
         ({"reason": "w" * 201}, "the reason has 201 characters; at most 200"),
         ({"text": 5}, "must be text"),
@@ -289,3 +290,56 @@ def test_a_folder_that_cannot_be_written_is_said(workspace, monkeypatch):
     monkeypatch.setattr("describe.browse_data.os.access", lambda *_: False)
     with pytest.raises(UserError, match="The folder of this set is read-only"):
         store_edit(folder, {"version": "v1"})
+
+
+# --- what the rules and other windows have to say
+
+
+def test_a_rewrite_that_repeats_its_class_is_doubted(client):
+    other = "A grey cloud drifts away from the lips of a man on a balcony."
+    status, text = client.edit({**EDIT, "action": "rewrite", "new_text": other})
+    assert status == 200
+    assert json.loads(text)["doubt"] == "an earlier sentence of its class says the same"
+
+
+def test_a_rewrite_is_doubted_by_the_limits_of_its_version(workspace):
+    small_set(workspace / "sets/toy", rules={"config": {"min_words": 5}})
+    (folder,) = choose_sets(workspace, "toy")
+    edit = {**TOY_EDIT, "action": "rewrite", "new_text": "A bow bends."}
+    assert store_edit(folder, edit)["doubt"] == "it has too few words"
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x1b", "\u202e", "\u2066"])
+def test_a_rewrite_holds_no_control_characters(character, client):
+    new = {**EDIT, "action": "rewrite", "new_text": f"A flame {character}lights it."}
+    status, text = client.edit(new)
+    assert status == 409
+    assert f"no control characters; remove U+{ord(character):04X}" in text
+    assert read_edits("hmdb51") == []
+
+
+def test_an_edit_does_not_overrule_one_that_its_page_has_not_seen(client):
+    answer = json.loads(client.edit({**EDIT, "known_edits": 0})[1])
+    assert answer["known_edits"] == 1
+    status, text = client.edit({**EDIT, "action": "keep", "known_edits": 0})
+    assert status == 409
+    assert "edited elsewhere since this page was opened (reject)" in text
+    other = {**EDIT, "text": "A grey cloud drifts away from the lips of a man on a balcony."}
+    status, text = client.edit({**other, "known_edits": 0})
+    assert status == 200
+    assert [edit["text"] for edit in json.loads(text)["edits"]] == [SENTENCE, other["text"]]
+    assert client.edit({**EDIT, "action": "keep", "known_edits": 2})[0] == 200
+
+
+def test_an_undo_leaves_a_sentence_without_edits(client, home):
+    client.edit({**EDIT, "action": "rewrite", "new_text": "A flame lights a cigarette."})
+    status, text = client.edit({**EDIT, "action": "undo", "reason": ""})
+    assert (status, json.loads(text)["edits"], json.loads(text)["doubt"]) == (200, [], "")
+    assert data_of(client("GET", "/set/hmdb51/v1")[1])["edits"] == []
+
+
+def test_the_page_of_a_published_set_in_a_file_promises_no_editing(workspace):
+    small_set(workspace / "published/toy", source={"paper": "A paper"})
+    (folder,) = choose_sets(workspace, "published/toy")
+    page = render_version(folder, workspace)
+    assert data_of(page)["read_only"].startswith("This set was imported")

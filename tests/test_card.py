@@ -165,6 +165,47 @@ def test_the_licence_is_unknown_until_somebody_states_it():
     assert front_matter(card(version(license="apache-2.0")))["license"] == "apache-2.0"
 
 
+@pytest.mark.parametrize(
+    ("licenses", "stated"),
+    [
+        (("mit", "mit"), "mit"),
+        (("unknown", "mit"), "unknown"),
+        (("mit", None), "unknown"),
+        (("mit", "apache-2.0"), "other"),
+    ],
+)
+def test_a_licence_is_stated_only_where_all_versions_have_it(licenses, stated):
+    versions = [
+        version(f"v{number}", number, **({"license": name} if name else {}))
+        for number, name in enumerate(licenses, start=1)
+    ]
+    assert front_matter(card(*versions))["license"] == stated
+
+
+def test_each_version_names_its_own_source_and_licence():
+    text = card(
+        version("msta_n8", source={"paper": "MSTA"}, license="unknown"),
+        version("ost_n8", 2, source={"paper": "OST"}, license="mit"),
+    )
+    told = text.split("## Where the sentences come from")[1].split("##")[0]
+    assert [line for line in told.splitlines() if line and line != "| | |"] == [
+        "Version ost_n8:",
+        "|---|---|",
+        "| paper | OST |",
+        "| licence | mit |",
+        "Version msta_n8:",
+        "|---|---|",
+        "| paper | MSTA |",
+        "| licence | unknown |",
+    ]
+
+
+def test_a_set_of_which_a_part_was_published_says_so():
+    text = card(version("msta_n8", source={"paper": "MSTA"}), version("v2", 2))
+    assert "Those of some versions were published elsewhere" in text
+    assert "Where the sentences come from" not in card()
+
+
 def test_a_published_set_does_not_claim_a_request_behind_each_row():
     assert "leads back to the request" in card()
     text = card(version(source={"paper": "A paper"}))

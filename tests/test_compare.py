@@ -1,11 +1,14 @@
 """`adapt.compare`: the same videos, joined by name, or a refusal that says what differs."""
 
 import pytest
+from results_maker import MODEL, scores_for, segment_list
 from synthetic_runs import CLASSES, add_result, write_run
 
 from adapt import compare
 from adapt.compare_pairs import compare_results
-from adapt.results import read_result
+from adapt.evaluate_result import summarise
+from adapt.results import read_result, write_result
+from adapt.video_config import ViewConfig
 
 
 @pytest.fixture
@@ -60,6 +63,25 @@ def test_videos_are_joined_by_name_whatever_their_order(runs):
     assert (len(found.lost), len(found.gained), found.p) == (0, 0, 1.0)
 
 
+def test_segments_of_one_file_are_compared_one_by_one(tmp_path):
+    videos = segment_list(3)
+    found = []
+    for name, right in (("a", {0, 1, 2}), ("b", {2})):
+        result, rows = summarise(scores_for(videos, right), videos, ViewConfig(), MODEL)
+        found.append(read_result(write_result(tmp_path / name, result, rows)))
+    compared = compare_results(*found)
+    assert (compared.videos, compared.first_top1) == (3, 100)
+    assert compared.second_top1 == pytest.approx(100 / 3)
+    assert [each.video for each in compared.lost] == ["f.mp4@0.0-2.0", "f.mp4@2.0-4.0"]
+
+
+def test_a_name_that_is_there_twice_is_refused(runs, capsys):
+    names = {"names": ["0.avi", "1.avi"] * 6}
+    pair(runs, [True] * 12, [True] * 12, names, names)
+    assert command(runs) == 1
+    assert "a/test has 12 videos under 2 names, first 0.avi" in capsys.readouterr().err
+
+
 def test_videos_that_one_could_not_read_are_left_out_and_named(runs, capsys):
     names = [f"{index}.avi" for index in range(12)]
     lost = {"names": names[:11], "n_failed": 1, "n_total": 12, "failed": (("11.avi", "cut"),)}
@@ -76,11 +98,12 @@ def test_videos_that_one_could_not_read_are_left_out_and_named(runs, capsys):
         ({"protocol": "paper"}, "no result in both runs"),
         ({"num_clips": 1}, "unlike views: 10x3 in a/test, 1x3 in b/test"),
         ({"average": "cosine"}, "unlike mean over views: probability in a/test, cosine in b/test"),
+        ({"precision": "bf16"}, "unlike precision: fp32 in a/test, bf16 in b/test; evaluate one"),
         ({"class_names": (*CLASSES[:-1], "dive")}, "unlike classes: 1 of a/test are not in b/"),
         ({"names": [f"{i}.mp4" for i in range(12)]}, "unlike videos: 12 of a/test"),
         ({"list_name": "val"}, "a has test; "),
     ],
-    ids=["protocol", "views", "average", "classes", "videos", "lists"],
+    ids=["protocol", "views", "average", "precision", "classes", "videos", "lists"],
 )  # fmt: skip
 def test_what_is_not_alike_is_refused_by_name(runs, capsys, changes, message):
     pair(runs, [True] * 12, [True] * 12, None, changes)

@@ -162,6 +162,16 @@ def test_the_same_set_gives_the_same_report_and_it_is_json(backbone):
     assert (first["dataset"], first["version"], first["fingerprint"]) == ("toy", "v2", "s1:abc")
 
 
+def test_the_median_of_an_even_number_of_margins_lies_between_the_middle_two(backbone):
+    config = FilterConfig(filter="text")
+    report = build_constraint(backbone, a_set(rows()), CLASSES, config).report
+    margins = sorted(each["margin"] for c in report["classes"] for each in c["sentences"])
+    assert len(margins) == 20
+    expected = (margins[9] + margins[10]) / 2
+    assert report["summary"]["median_margin"] == pytest.approx(expected, abs=2e-6)
+    assert margins[9] < expected - 2e-6
+
+
 @pytest.fixture
 def written(tmp_path, backbone):
     """A set on disk, and a backbone."""

@@ -10,9 +10,7 @@ from browser import open_browser, watched_page
 
 from describe.dataset import Description, Rejected, write_version
 from describe.diff import main
-from describe.diff_pairs import compare, likeness, word_changes, words
-from describe.diff_sides import find_version
-from describe.errors import UserError
+from describe.diff_pairs import RuleDiff, compare, likeness, word_changes, words
 
 NAMES = ("archery", "yoga", "zumba")
 
@@ -99,9 +97,9 @@ def test_a_sentence_twice_in_one_version_is_added_once():
 
 def test_the_rules_say_which_way_each_sentence_went():
     diff = compare(OLD, NEW, OLD_REFUSED, NEW_REFUSED)
-    assert {name: vars(rule) for name, rule in diff.rules.items()} == {
-        "edited": {"old": 0, "new": 1, "newly_rejected": 1, "newly_kept": 0},
-        "generic": {"old": 1, "new": 0, "newly_rejected": 0, "newly_kept": 1},
+    assert diff.rules == {
+        "edited": RuleDiff(old=0, new=1, newly_rejected=1, newly_kept=0),
+        "generic": RuleDiff(old=1, new=0, newly_rejected=0, newly_kept=1),
     }
     (yoga,) = [each for each in diff.classes if each.name == "yoga"]
     assert [(entry.old_rule, entry.new_rule, entry.detail) for entry in yoga.entries] == [
@@ -109,6 +107,24 @@ def test_the_rules_say_which_way_each_sentence_went():
         ("generic", "", ""),
         ("", "edited", "not yoga"),
     ]
+
+
+def test_flags_of_kept_sentences_are_counted_by_rule():
+    flagged = [row("A [bow].", flags=("brackets",))]
+    diff = compare([row("A [bow].")], flagged)
+    assert diff.rules == {"brackets": RuleDiff(old_flagged=0, new_flagged=1)}
+    assert diff.changed == ()
+    assert not diff.is_same
+    assert compare(flagged, flagged).is_same
+
+
+def test_a_changed_sentence_names_the_rules_that_rejected_its_texts():
+    old, new = row("A person draws a bow."), row("A person draws her bow.")
+    refused_old = [refused(new.text, "generic")]
+    refused_new = [refused(old.text, "edited", "untrue")]
+    (only,) = compare([old], [new], refused_old, refused_new).classes[0].entries
+    assert (only.state, only.old_rule, only.new_rule) == ("changed", "generic", "edited")
+    assert only.detail == "untrue"
 
 
 def test_versions_that_differ_only_in_what_they_rejected_differ():
@@ -177,6 +193,20 @@ def test_the_terminal_shows_the_summary_the_rules_and_the_words(versions, capsys
         assert line in out.splitlines()
 
 
+def test_the_terminal_counts_flags_in_a_table_of_their_own(workspace, capsys):
+    root = workspace / "sets" / "toy"
+    write_version(root, [row("A (bow.")], [], {"dataset": "toy"})
+    write_version(root, [row("A (bow.", flags=("brackets",))], [], {"dataset": "toy"})
+    main(["v1", "v2"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2:] == ["  flagged by     old    new", "  brackets         0      1"]
+
+
+def test_two_equal_sides_are_called_equal(versions, capsys):
+    main(["v1", "v1"])
+    assert ": the two are equal\n" in capsys.readouterr().out
+
+
 def test_everything_fits_eighty_columns(workspace, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     long = "A video about " + " ".join(f"word{number}" for number in range(60)) + "."
@@ -233,45 +263,6 @@ def test_json_holds_what_the_page_shows(versions, capsys):
 )
 def test_the_exit_status_tells_only_when_asked(versions, args, status):
     assert main(args) == status
-
-
-@pytest.mark.parametrize(
-    ("side", "place"),
-    [
-        ("v2", "sets/toy/v2"),
-        ("toy/v1", "sets/toy/v1"),
-        ("toy", "sets/toy/v2"),
-        ("msta_n8", "published/toy/msta_n8"),
-        ("published/toy/msta_n2", "published/toy/msta_n2"),
-        ("published/toy", "published/toy/msta_n8"),
-        ("{home}/sets/toy/v1", "sets/toy/v1"),
-        ("{home}/sets/toy", "sets/toy/v2"),
-    ],
-)
-def test_a_side_may_be_a_version_a_set_or_a_folder(versions, side, place):
-    dataset = None if "/" in side else "toy"
-    root, name = find_version(side.format(home=versions), None if side == "toy" else dataset)
-    assert (root / name).resolve() == (versions / place).resolve()
-
-
-def test_the_beginning_of_one_versions_name_is_enough(versions):
-    write_version(versions / "published" / "toy", OLD[:1], [], {"dataset": "toy"}, "ost_n8")
-    assert find_version("ost", "toy")[1] == "ost_n8"
-    with pytest.raises(UserError, match=r"'msta' may mean published/toy/msta_n2, published/toy/ms"):
-        find_version("msta", "toy")
-
-
-def test_a_side_that_means_nothing_names_what_there_is(versions):
-    with pytest.raises(UserError, match=r"no version 'v9' of 'toy'; known: v1, v2, msta_n2, msta"):
-        find_version("v9", "toy")
-    write_version(versions / "sets" / "other", OLD, [], {"dataset": "other"})
-    with pytest.raises(UserError, match=r"of which set is 'v1'\? give --dataset: other, toy"):
-        find_version("v1")
-
-
-def test_without_any_set_one_line_says_how_to_make_one(workspace):
-    with pytest.raises(UserError, match="no description set in the workspace; make one with"):
-        find_version("v1")
 
 
 def test_a_number_of_classes_below_none_is_refused(capsys):
@@ -342,6 +333,26 @@ def test_search_rules_and_kinds_narrow_the_list_and_clearing_widens_it(page):
     assert page.locator("#nothing").is_visible()
 
 
+def test_every_word_is_searched_for_wherever_it_stands(page):
+    page.get_by_label("Search sentences and classes").fill("lifted ARM")
+    assert page.locator("#list li").count() == 1
+
+
+def test_a_rule_that_let_nothing_in_or_out_cannot_be_chosen(browser, workspace):
+    root, path = workspace / "sets" / "toy", workspace / "page.html"
+    write_version(root, [row("A (bow.")], [refused("A bow.", "generic")], {"dataset": "toy"})
+    flagged = [row("A (bow.", flags=("brackets",))]
+    write_version(root, flagged, [refused("A bow.", "generic")], {"dataset": "toy"})
+    assert main(["v1", "v2", "--html", str(path)]) == 0
+    with watched_page(browser) as page:
+        page.goto(path.as_uri())
+        for name in ("generic", "brackets"):
+            assert page.get_by_role("button", name=name).is_disabled()
+        cells = page.locator("#rules tr", has_text="brackets").locator("td").all_inner_texts()
+    assert cells[:6] == ["–", "–", "–", "–", "–", "1"]
+
+
 def test_a_class_can_be_linked_to(page):
     page.locator("article h3 a", has_text="archery").click()
-    assert page.url.endswith("#class-0")
+    assert page.url.endswith("#class=archery")
+    assert page.evaluate("document.querySelector(':target')?.id") == "class=archery"

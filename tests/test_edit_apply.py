@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from describe.edit_apply import apply_edits
+from describe.edit_apply import apply_edits, overruled
 from describe.edits import Edit
 from describe.rows import Description, Rejected
 from describe.rules import RuleConfig
@@ -109,12 +109,42 @@ def test_a_rejected_sentence_can_be_rewritten_and_is_kept_then():
         ([("rewrite", "A", "B"), ("reject", "B"), ("keep", "B")], "B"),
         ([("rewrite", "A", "B"), ("reject", "B"), ("keep", "A")], "A"),
         ([("rewrite", "A", "B"), ("rewrite", "B", "C"), ("keep", "A")], "A"),
+        ([("reject", "A"), ("undo", "A")], "A"),
+        ([("reject", "A"), ("undo", "A"), ("reject", "A")], None),
+        ([("rewrite", "A", "B"), ("undo", "A")], "A"),
+        ([("rewrite", "A", "B"), ("undo", "B")], "A"),
+        ([("rewrite", "A", "B"), ("reject", "B"), ("undo", "A")], "A"),
+        ([("rewrite", "A", "B"), ("rewrite", "B", "C"), ("undo", "C")], "A"),
+        ([("rewrite", "A", "B"), ("rewrite", "B", "A"), ("undo", "A")], "A"),
+        ([("rewrite", "A", "B"), ("rewrite", "A", "C"), ("undo", "B")], "C"),
+        ([("rewrite", "A", "B"), ("reject", "B"), ("undo", "A"), ("rewrite", "A", "B")], "B"),
     ],
 )
 def test_the_last_edit_of_a_sentence_holds(edits, expected):
     done = apply_edits([row("A")], [], [edit(*each) for each in edits])
     assert [row.text for row in done.kept] == ([] if expected is None else [expected])
     assert done.idle == []
+
+
+def test_an_undone_edit_leaves_no_trace_in_any_row():
+    edits = [
+        edit("keep", "She lifts the bow high."),
+        edit("rewrite", "She lets the arrow go.", "The arrow flies."),
+        edit("rewrite", "An older sentence.", "Her fingers hold the string."),
+        edit("undo", "She lifts the bow high."),
+        edit("undo", "She lets the arrow go."),
+        edit("undo", "Her fingers hold the string."),
+    ]
+    untouched, done = (apply_edits(KEPT, REJECTED, each) for each in ([], edits))
+    assert (done.kept, done.rejected) == (untouched.kept, untouched.rejected)
+    assert (done.in_force, done.idle, done.done) == ([], [], {})
+    assert overruled(edits) == set(range(6))
+
+
+def test_an_undo_of_a_sentence_leaves_the_edits_of_a_later_chain():
+    later = edit("rewrite", "She lets the arrow go.", "She draws the bow.")
+    edits = [edit("rewrite", "She draws the bow.", "B"), later, edit("undo", "B")]
+    assert apply_edits(KEPT, [], edits).in_force == [later]
 
 
 def test_edits_made_anew_over_the_unedited_rows_say_the_same():
@@ -175,6 +205,23 @@ def test_the_surplus_follows_nowhere_else():
     more = refused("A calm face.", rule="surplus", class_id=1, kind="spatial")
     done = apply_edits(KEPT, [more], [edit("reject", "She draws the bow.")], wanted=3)
     assert texts(done.kept, "yoga") == texts(KEPT, "yoga")
+
+
+def test_the_surplus_follows_where_a_rewrite_made_a_repeat():
+    same = edit("rewrite", "She draws the bow.", "She lets the arrow go.")
+    done = apply_edits(KEPT, REJECTED, [same], wanted=2)
+    assert texts(done.kept) == [(0, "She lets the arrow go."), (1, "She hangs up the bow.")]
+    assert [row.text for row in done.repeats] == ["She lets the arrow go."]
+    assert done.done == {"rewritten": 1, "promoted": 1}
+
+
+def test_a_surplus_sentence_that_a_person_wrote_meanwhile_does_not_follow():
+    edits = [
+        edit("rewrite", "She draws the bow.", "She hangs up the bow."),
+        edit("reject", "She lets the arrow go."),
+    ]
+    done = apply_edits(KEPT, REJECTED, edits, wanted=2)
+    assert texts(done.kept) == [(0, "She hangs up the bow.")]
 
 
 def test_a_surplus_sentence_that_a_person_rejected_does_not_follow():

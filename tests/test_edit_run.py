@@ -63,6 +63,15 @@ def test_edits_become_a_new_version_that_is_valid_and_the_newest(describe, made)
     assert server.count == 6
 
 
+def test_what_edits_drop_and_leave_short_is_named(describe, made):
+    _, rows, edit, _ = made
+    edit(0, "rewrite", new_text=rows[1].text)
+    ended = describe(*ARGS, "--dry-run")
+    assert "1 dropped, because an edit made another sentence say the same:" in ended.out
+    assert f'  archery (spatial): "{rows[1].text[:59]}' in ended.out
+    assert "1 left short: archery (spatial) 1 of 2" in ended.out
+
+
 def test_a_dry_run_says_what_edits_would_do_and_writes_nothing(describe, made):
     root, rows, edit, _ = made
     edit(0, "reject")
@@ -100,6 +109,19 @@ def test_an_edit_is_undone_by_another_and_the_newest_version_shows_it(describe, 
     version = read_version(root)
     assert version.name == "v3"
     assert version.rows == rows
+
+
+def test_an_undone_edit_brings_back_the_rows_of_the_run(describe, made):
+    root, rows, edit, _ = made
+    edit(0, "reject")
+    describe(*ARGS)
+    edit(0, "undo")
+    ended = describe(*ARGS)
+    assert "  edits      2, of which 2 overruled or undone since" in ended.out.splitlines()
+    version = read_version(root)
+    assert (version.name, version.rows) == ("v3", rows)
+    assert version.manifest["edits"]["count"] == 0
+    assert validate(root, load=False) == []
 
 
 def test_edits_survive_a_run_that_asks_for_more(describe, made):

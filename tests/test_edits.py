@@ -102,7 +102,7 @@ def test_a_last_line_without_its_end_is_whole_all_the_same():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"action": "praise"}, r"line 2: no edit 'praise'; known: keep, reject, rewrite"),
+        ({"action": "praise"}, r"line 2: no edit 'praise'; known: keep, reject, rewrite, undo"),
         ({"kind": "tactile"}, r"line 2: no kind 'tactile'; known: spatial, temporal"),
         ({"mood": "good"}, r"line 2: an edit has no field 'mood'; update this program"),
         ({"text": 7}, r"line 2: the text of an edit is 7; it must be text"),

@@ -5,16 +5,22 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from results_maker import MODEL, scores_for, video_list
 from trained_run import train_in, train_world
 
 from adapt.evaluate import main
+from adapt.evaluate_result import summarise
+from adapt.evaluate_table import results_table
 from adapt.metrics import harmonic_mean
-from adapt.results import read_result
+from adapt.results import read_result, write_result
 from adapt.run_folder import open_run
+from adapt.tasks import write_list
+from adapt.video_config import ViewConfig
 
 ROOT = Path(__file__).parent.parent
 
@@ -148,6 +154,103 @@ def test_a_list_of_ones_own(run, trained, tmp_path, capsys):
     assert len(read_result(run / "results" / "mine.json").class_names) == 4
 
 
+def test_numbers_of_other_classes_are_refused(run, trained, tmp_path, capsys):
+    film = next(trained.videos.rglob("fall_down_test_0.mp4"))
+    for folder in ("hug", "kick"):
+        (tmp_path / "videos" / folder).mkdir(parents=True)
+        shutil.copy(film, tmp_path / "videos" / folder / f"{folder}.mp4")
+    source = tmp_path / "other.txt"
+    source.write_text("hug/hug.mp4 0\nkick/kick.mp4 1\n")
+    assert evaluate(run, "--list", source, "--videos", tmp_path / "videos") == 1
+    said = "other.txt gives classes by number, and its folders ('hug', 'kick') are none of the 3"
+    assert said in capsys.readouterr().err
+
+
+def test_a_list_with_a_training_video_is_refused_unless_that_is_allowed(
+    run, trained, tmp_path, capsys
+):
+    source = tmp_path / "mine.csv"
+    rows = ["fall_down_train_0.mp4,fall down", "fall_down_test_1.mp4,fall down"]
+    source.write_text("\n".join(["path,class", *rows]) + "\n")
+    flags = ["--list", source, "--videos", trained.videos]
+    assert evaluate(run, *flags) == 1
+    said = "1 videos of 'mine' are in 'train' too: 'fall_down_train_0.mp4'"
+    assert f"{said}; take them out, or pass --allow-leakage" in capsys.readouterr().err
+    assert not (run / "results" / "mine.json").exists()
+    assert evaluate(run, *flags, "--allow-leakage") == 0
+    assert f"mine: leakage allowed: {said}" in capsys.readouterr().out
+    assert read_result(run / "results" / "mine.json").leaks == (said,)
+
+
+def test_a_list_whose_seconds_were_edited_is_evaluated_again(run, trained, tmp_path, capsys):
+    source = tmp_path / "cut.csv"
+    flags = ["--list", source, "--videos", trained.videos]
+    for start, end in ((0, 0.5), (0.5, 1)):
+        source.write_text(f"path,class,start,end\nfall_down_test_0.mp4,fall down,{start},{end}\n")
+        assert evaluate(run, *flags) == 0
+    assert "cut: evaluated again: the list is another" in capsys.readouterr().out
+    result = read_result(run / "results" / "cut.json")
+    assert result.names == ("fall_down_test_0.mp4@0.5-1.0",)
+
+
+def test_a_result_that_does_not_tell_its_segments_apart_is_not_taken(
+    run, trained, tmp_path, capsys
+):
+    rows = [f"fall_down_test_0.mp4,fall down,{start},{start + 0.5}" for start in (0.0, 0.5)]
+    source = tmp_path / "cut.csv"
+    source.write_text("\n".join(["path,class,start,end", *rows]) + "\n")
+    flags = ["--list", source, "--videos", trained.videos]
+    assert evaluate(run, *flags) == 0
+    path = run / "results" / "cut.json"
+    stored = read_result(path)
+    write_result(path.parent, stored, replace(stored.videos, names=("fall_down_test_0.mp4",) * 2))
+    assert evaluate(run, *flags) == 0
+    assert "cut: evaluated again: its videos go by other names" in capsys.readouterr().out
+    assert read_result(path) == stored
+
+
+def zero_shot(run, trained, folder) -> tuple[Path, Path]:
+    """Give a run a list of another dataset, then move its videos and those of training."""
+    own = open_run(run).read_list("test")
+    old = folder / "old" / "other.mp4"
+    old.parent.mkdir()
+    shutil.copy(own.videos[0].path, old)
+    other = replace(own.with_videos([replace(own.videos[0], name=old.name, path=old)]),
+                    name="other-1", dataset="other")  # fmt: skip
+    write_list(other, run / "lists" / "other-1.csv")
+    manifest = json.loads((run / "run.json").read_text())
+    manifest["lists"]["other-1"] = {"hash": other.hash, "count": 1, "source": ""}
+    (run / "run.json").write_text(json.dumps(manifest))
+    config = json.loads((run / "config.json").read_text())
+    config["given"]["data"] |= {"task": "zero-shot", "test_datasets": ["other"]}
+    (run / "config.json").write_text(json.dumps(config))
+    return old.parent, Path(shutil.copytree(trained.videos, folder / "moved"))
+
+
+def test_videos_moves_the_lists_of_the_training_dataset_alone(run, trained, tmp_path, capsys):
+    old, moved = zero_shot(run, trained, tmp_path)
+    assert evaluate(run, "--videos", moved, "--force") == 0
+    other = Path(old.rename(tmp_path / "elsewhere"))
+    assert evaluate(run, "--videos", moved, "--force", "--max-bad-videos", "0") == 1
+    capsys.readouterr()
+    assert evaluate(run, "--videos", moved, "--test-videos", other, "--force") == 0
+    assert evaluate(run, "--split", "other-1", "--videos", other, "--force") == 0
+    assert read_result(run / "results" / "other-1.json").n_evaluated == 1
+
+
+def test_folders_that_fit_no_list_are_refused(run, trained, tmp_path, capsys):
+    _, moved = zero_shot(run, trained, tmp_path)
+    assert evaluate(run, "--test-videos", moved, moved) == 1
+    assert "--test-videos names 2 folders, and run one is tested on 1" in capsys.readouterr().err
+    manifest = json.loads((run / "run.json").read_text())
+    del manifest["lists"]["test"]
+    (run / "run.json").write_text(json.dumps(manifest))
+    assert evaluate(run, "--videos", moved) == 1
+    assert (
+        "no list to evaluate is of 'tiny', whose videos --videos moves" in capsys.readouterr().err
+    )
+
+
 def test_mistakes_in_a_list_of_ones_own_are_named(run, trained, tmp_path, capsys):
     source = tmp_path / "test.csv"
     source.write_text("path,class\nfall_down_test_0.mp4,juggling\n")
@@ -166,6 +269,7 @@ def test_mistakes_in_a_list_of_ones_own_are_named(run, trained, tmp_path, capsys
     [
         (["--list", "x.csv"], "--list needs --videos, the folder that its videos are in"),
         (["--classes", "x.txt"], "--classes belongs to --list"),
+        (["--allow-leakage"], "--allow-leakage belongs to --list"),
         (["--clips-per-pass", "0"], "--clips-per-pass is 0; it must be at least 1"),
         (["--views", "4by3"], "views are '4by3'; write clips x crops, such as 4x3"),
     ],
@@ -187,12 +291,6 @@ def test_a_broken_video_is_counted_as_failed_and_named(run, trained, tmp_path, c
 
 
 def test_base_and_novel_have_a_harmonic_mean():
-    from results_maker import MODEL, scores_for, video_list
-
-    from adapt.evaluate_result import summarise
-    from adapt.evaluate_table import results_table
-    from adapt.video_config import ViewConfig
-
     results = []
     for name, right in (("base", range(12)), ("novel", range(6))):
         videos = video_list(20, name=name)
@@ -201,6 +299,18 @@ def test_base_and_novel_have_a_harmonic_mean():
     table = results_table(results)
     assert f"harmonic mean of base and novel: {harmonic_mean(60, 30):.2f}" in table
     assert max(map(len, table.splitlines())) <= 80
+
+
+def test_novel_says_that_base_chose_the_epoch():
+    model = replace(MODEL, selection="best-on-test")
+    results = []
+    for name in ("base", "novel"):
+        videos = video_list(6, name=name)
+        results.append(summarise(scores_for(videos, {1}), videos, ViewConfig(), model)[0])
+    table = results_table(results)
+    assert "base: the epoch was chosen on these same videos, which flatters" in table
+    assert "novel: the epoch was chosen on the test videos of base" in table
+    assert "novel: the epoch was chosen on the test" in results_table(results[1:], chosen_on="base")
 
 
 def test_two_processes_write_the_same_result(run):  # failure 41

@@ -13,7 +13,8 @@ from adapt.splits import Video, VideoList
 from adapt.video_config import LoadConfig, ViewConfig
 from describe.classes import load_classes
 
-pytestmark = pytest.mark.shared
+# A whole B/16 takes a second or two for a clip, and more on a busy machine.
+pytestmark = [pytest.mark.shared, pytest.mark.timeout(600)]
 
 VIEWS = ViewConfig(num_clips=1, num_crops=1)
 

@@ -49,7 +49,11 @@ def test_a_video_that_hangs_is_left_out_and_its_worker_replaced(tmp_path):
         assert sum(len(batch.indices) for batch in again.epoch(0)) == 5
 
 
-def test_a_decoder_that_crashes_is_replaced(tmp_path):
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [(signal.SIGSEGV, "SIGSEGV"), (signal.SIGRTMIN + 3, f"signal {signal.SIGRTMIN + 3}")],
+)
+def test_a_decoder_that_crashes_is_replaced(tmp_path, number, name):
     videos = write_list(tmp_path, 4)
     hang(videos.videos[1])  # it waits there, in the decoder, to be hit
     load = LoadConfig(workers=1, video_timeout=LONG_S, max_bad_videos=1)
@@ -59,10 +63,10 @@ def test_a_decoder_that_crashes_is_replaced(tmp_path):
         (worker,) = workers_of()
         assert "torch" not in Path(f"/proc/{worker.pid}/maps").read_text()
         writer = wait_until_opened(videos.videos[1])
-        worker.send_signal(signal.SIGSEGV)
+        worker.send_signal(number)
         bad = next(found)
         os.close(writer)
-        assert (bad.index, bad.reason) == (1, "the decoder crashed (SIGSEGV)")
+        assert (bad.index, bad.reason) == (1, f"the decoder crashed ({name})")
         assert [each.index for each in found] == [2, 3]
 
 
@@ -105,6 +109,60 @@ def test_a_worker_that_cannot_start_says_why(monkeypatch, tmp_path):
         ),
     ):
         next(iter(loader))
+
+
+UNABLE = """
+import os, resource, sys
+from pathlib import Path
+from adapt.loader_job import Source, ViewJob
+from adapt.loader_pool import Pool
+from adapt.video_config import LoadConfig
+from describe.errors import UserError
+
+class Odd(ViewJob):
+    def __reduce__(self):
+        raise RuntimeError("cannot be sent")
+
+source = Source(
+    key="a", path=Path("a"), start_seconds=None, end_seconds=None, decoder="auto"
+)
+kind, spare, frame_cache = sys.argv[1:]
+job = {"odd": Odd, "plain": ViewJob}[kind](
+    source=source, num_frames=4, image_size=32, num_clips=1, num_crops=1
+)
+pool = Pool(LoadConfig(workers=2, frame_cache=float(frame_cache)))
+if spare != "all":
+    most = len(os.listdir("/proc/self/fd")) - 1 + int(spare)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+for _ in range(2):  # and whoever asks again
+    try:
+        print(next(pool.run([job, job, job], ahead=3)), flush=True)
+    except UserError as error:
+        print(error, flush=True)
+pool.close()
+print("closed", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("plain", 0, 0), "cannot start a decoding process: "),  # no temporary file
+        (("plain", 2, 0), "cannot start a decoding process: Too many open files; try --workers 0"),
+        (("odd", "all", 0), "ended by the error above, a fault of the program; try --workers 0"),
+        (("odd", "all", 1), "ended by the error above, a fault of the program; try --workers 0"),
+    ],
+)
+def test_whatever_ends_a_workers_thread_reaches_the_run(given, said):
+    command = [sys.executable, "-c", UNABLE, *map(str, given)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, timeout=LONG_S, check=True
+    )
+    first, second, last = done.stdout.splitlines()
+    assert said in first
+    assert said in second
+    assert last == "closed"
+    assert ("RuntimeError: cannot be sent" in done.stderr) == (given[0] == "odd")
 
 
 SCRIPT = """

@@ -57,10 +57,11 @@ def test_it_names_what_the_evaluation_named(trained, capsys):
 
 
 def test_other_actions_can_be_chosen_among(trained, mine, capsys):
-    classes = " pour water; open  a door;;open a door"
-    assert predict(trained, mine / "b.mp4", "--classes", classes, "--json") == 0
-    (video,) = json.loads(capsys.readouterr().out)["videos"]
-    assert {action["name"] for action in video["actions"]} == {"pour water", "open a door"}
+    (mine / "classes.txt").write_text("pour water\nopen a door\n")
+    for classes in (" pour water; open  a door;;Open a door", str(mine / "classes.txt")):
+        assert predict(trained, mine / "b.mp4", "--classes", classes, "--json") == 0
+        (video,) = json.loads(capsys.readouterr().out)["videos"]
+        assert {action["name"] for action in video["actions"]} == {"pour water", "open a door"}
 
 
 def test_broken_videos_are_named_and_left_out(trained, mine, capsys):
@@ -94,7 +95,9 @@ def test_a_folder_without_videos_is_one_line(trained, tmp_path, capsys):
     [
         ([], "give a video, or a folder with videos"),
         (["x.mp4", "--top", "0"], "--top is 0; it must be at least 1"),
-        (["x.mp4", "--classes", " ; "], "--classes names no action"),
+        (["x.mp4", "--classes", " ; "], "--classes names no action; give at least two"),
+        (["x.mp4", "--classes", "pour, open"], "--classes names only 'pour, open'; give at least"),
+        (["x.mp4", "--classes", "gone.txt"], "--classes names only 'gone.txt'; give at least two"),
     ],
 )
 def test_a_command_that_asks_for_nothing_is_refused(trained, capsys, flags, message):

@@ -179,6 +179,17 @@ def test_a_published_version_is_never_rewritten(publish, hub, root):
     assert reads_only(hub)
 
 
+def test_a_repository_of_another_dataset_is_refused_by_both_names(publish, hub, root):
+    hub.make("ada/toy", **{"v1/manifest.json": b'{"dataset": "other"}'})
+    done = publish()
+    assert done.status == 1
+    assert done.err == (
+        f"describe.publish: ada/toy describes other, and {root} describes toy; "
+        "give another --repo\n"
+    )
+    assert reads_only(hub)
+
+
 def test_a_version_that_only_the_hub_has_is_not_dropped_from_the_card(publish, hub, root):
     publish()
     shutil.rmtree(root / "v1")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from results_maker import MODEL, scores_for, video_list
+from results_maker import MODEL, scores_for, segment_list, video_list
 
 from adapt.evaluate_result import paper_kept, scores_of, summarise
 from adapt.results import Result, read_result, result_name, write_result
@@ -106,6 +106,35 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
     back = scores_of(found, video_list(7))
     assert back.indices.tolist() == [0, 1, 2, 4, 5, 6]
     assert back.failed == ((3, "weird \N{SNOWMAN} name"),)
+
+
+def test_segments_of_one_file_stay_themselves_where_the_first_failed(tmp_path):
+    videos = segment_list(3)
+    scores = scores_for(videos, {1, 2}, {0: "hangs"})
+    first, rows = summarise(scores, videos, VIEWS, MODEL)
+    assert rows.names == ("f.mp4@2.0-4.0", "f.mp4@4.0-6.0")
+    assert first.failed == (("f.mp4@0.0-2.0", "hangs"),)
+    back = scores_of(read_result(write_result(tmp_path, first, rows)), videos)
+    assert back.indices.tolist() == [1, 2]
+    assert back.failed == ((0, "hangs"),)
+    assert summarise(back, videos, VIEWS, MODEL)[0] == first
+
+
+def test_files_of_one_name_in_several_class_folders_are_told_apart(tmp_path):
+    plain = video_list(3)
+    videos = plain.with_videos(replace(video, name="001.mp4") for video in plain.videos)
+    first, rows = summarise(scores_for(videos, {1}, {0: "cut"}), videos, VIEWS, MODEL)
+    assert rows.names == ("001.mp4 (c1)", "001.mp4 (c2)")
+    back = scores_of(read_result(write_result(tmp_path, first, rows)), videos)
+    assert (back.indices.tolist(), back.failed) == ([1, 2], ((0, "cut"),))
+
+
+def test_a_result_from_before_leaks_were_kept_is_read(tmp_path):
+    path = write_result(tmp_path, *made())
+    record = json.loads(path.read_text())
+    del record["leaks"]
+    path.write_text(json.dumps(record))
+    assert read_result(path).leaks == ()
 
 
 def test_the_same_numbers_give_the_same_bytes(tmp_path):

@@ -104,6 +104,16 @@ def test_the_log_goes_on_where_the_checkpoint_stood(tmp_path):
     assert [json.loads(line)["loss"] for line in path.read_text().splitlines()] == [2.0, 1.0]
 
 
+def test_a_log_that_was_cut_knows_its_size_before_the_first_line(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"a": 1}\n{"a": 2}\n')
+    log = MetricsLog(path, 9)
+    assert log.sync() == 9
+    log.close()
+    MetricsLog(path, 1000).close()  # someone cut the file: it is not made longer by zeros
+    assert path.read_text() == '{"a": 1}\n'
+
+
 def run_with(tmp_path: Path, **changes) -> Path:
     write_json(tmp_path / "run" / "run.json", {**MANIFEST, **changes})
     return tmp_path / "run"
@@ -126,6 +136,12 @@ def test_what_is_no_run_says_which_there_are(tmp_path):
         open_run(tmp_path)
     with pytest.raises(UserError, match="runs here: none"):
         open_run(tmp_path / "some" / "where")
+
+
+def test_the_name_of_a_run_is_enough(tmp_path, monkeypatch):
+    run_with(tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    assert open_run(Path("run")).path == Path("runs/run")
 
 
 @pytest.mark.parametrize(

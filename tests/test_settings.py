@@ -1,5 +1,7 @@
 """What is remembered between runs: folders of videos, and which sets have a version."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,20 @@ def test_a_folder_is_remembered_once_and_said_once(tmp_path, workspace):
     assert videos_folder("ucf101", Path("/given")) == Path("/given")
     remember_videos("k400", tmp_path / "k")
     assert known_videos() == {"ucf101": tmp_path, "k400": tmp_path / "k"}
+
+
+def test_runs_that_end_together_forget_no_folder(tmp_path):
+    runs, each = 8, 20
+    barrier = threading.Barrier(runs)
+
+    def run(number: int) -> None:
+        barrier.wait()
+        for i in range(each):
+            remember_videos(f"own{number}_{i}", tmp_path)
+
+    with ThreadPoolExecutor(runs) as pool:
+        list(pool.map(run, range(runs)))
+    assert len(known_videos()) == runs * each
 
 
 def test_a_folder_that_is_unknown_or_gone_says_what_to_pass(tmp_path):
@@ -67,8 +83,34 @@ def test_the_dataset_that_has_a_version_is_found(workspace):
         find_set("v2", "ucf101")
 
 
+@pytest.mark.parametrize("damaged", ["manifest.json", "descriptions.parquet"])
+def test_a_damaged_set_is_left_out_unless_it_is_asked_for(workspace, caplog, damaged):
+    sets = workspace / "sets"
+    make_set(sets / "hmdb51", "hmdb51", "v2")
+    make_set(sets / "ucf101", "ucf101", "v2")
+    make_set(sets / "ssv2", "ssv2", "v7")
+    (sets / "ucf101" / "v2" / damaged).write_bytes(b"x")
+    assert find_set("v2", "hmdb51") == sets / "hmdb51"
+    (said,) = caplog.messages
+    assert said.startswith(str(sets / "ucf101" / "v2" / damaged))
+    assert said.endswith("; this set is left out")
+    assert find_dataset("v7") == "ssv2"
+    with pytest.raises(UserError, match=rf"ucf101/v2/{damaged} .*describe again$"):
+        find_set("v2", "ucf101")
+    with pytest.raises(UserError, match=rf"ucf101/v2/{damaged} .*or name another dataset with --d"):
+        find_dataset("v2")  # it could be the one that is meant
+
+
 def test_no_set_at_all_is_said():
     with pytest.raises(
         UserError, match=r"no descriptions 'v1' in .*sets \(none at all\); make them"
     ):
         find_dataset("v1")
+
+
+def test_a_mistyped_dataset_is_told_from_none_at_all(workspace):
+    make_set(workspace / "sets" / "hmdb51", "hmdb51", "v2")
+    with pytest.raises(
+        UserError, match=r"no descriptions 'v2' of hmbd51 in .*hmdb51 has .*; did you mean hmdb51\?"
+    ):
+        find_set("v2", "hmbd51")

@@ -53,6 +53,20 @@ def test_the_hash_is_of_names_and_labels_and_not_of_the_folder(tmp_path):
     assert len({made.hash, *(each.hash for each in changed)}) == 7
 
 
+def test_the_hash_is_of_the_seconds_too(tmp_path):
+    made = make(tmp_path)
+    _, timed, *_ = made.videos
+    changed = [
+        replace(timed, start_seconds=0.5),
+        replace(timed, end_seconds=2.0),
+        replace(timed, start_seconds=None),
+        replace(timed, end_seconds=None),
+        replace(timed, start_seconds=None, end_seconds=None),
+    ]
+    hashes = {made.with_videos([made.videos[0], each]).hash for each in (timed, *changed)}
+    assert len(hashes) == 6
+
+
 def test_the_hash_is_a_promise():
     # Results are compared by it: if it changes, nothing measured before can be compared.
     # printf '[["kick"],[["a.mp4",0]]]' | sha256sum

@@ -170,6 +170,33 @@ def test_kinetics_600_is_three_draws_of_160_unknown_classes(tmp_path):
         make_task(DataConfig(**{**vars(config), "test_list": whole}), seed=0)  # failure 39
 
 
+@pytest.mark.parametrize(("file", "part"), [("test", "test"), ("validate", "validate")])
+def test_kinetics_600_by_its_official_list(tmp_path, file, part):
+    names = load_classes("k600").names
+    rows = [f'"{name}",k6_{i:08},3,13,{part}' for i, name in enumerate(names)]
+    write(tmp_path / "k600" / f"{file}.csv", "label,youtube_id,time_start,time_end,split", *rows)
+    unknown = {n for i in (1, 2, 3) for n in subset(load_classes("k600"), f"zero_shot_{i}").names}
+    files = [f"k6_{i:08}_000003_000013.mp4" for i, n in enumerate(names) if n in unknown]
+    k600 = touch(tmp_path / "k600" / "videos", files).parent
+    task = make_task(zero_shot(tmp_path, test_datasets=("k600",), test_videos=(k600,)), seed=0)
+    assert [(e.name, len(e), e.source) for e in task.evaluations] == [
+        (f"k600-{i}", 160, f"{file}.csv") for i in (1, 2, 3)
+    ]
+
+
+def test_of_a_kinetics_600_list_with_all_parts_the_test_part_is_tested(tmp_path):
+    names = load_classes("k600").names
+    rows = [
+        f'"{name}",{part[:3]}{i:08},3,13,{part}'
+        for i, name in enumerate(names)
+        for part in ("train", "validate", "test")
+    ]
+    write(tmp_path / "k600" / "test.csv", "label,youtube_id,time_start,time_end,split", *rows)
+    k600 = touch(tmp_path / "k600", [f"tes{i:08}_000003_000013.mp4" for i in range(len(names))])
+    task = make_task(zero_shot(tmp_path, test_datasets=("k600",), test_videos=(k600,)), seed=0)
+    assert [len(each) for each in task.evaluations] == [160, 160, 160]
+
+
 def test_nothing_needs_to_be_there_to_train_on_where_nothing_is_trained(ucf, tmp_path):
     (tmp_path / "ucfTrainTestlist" / "trainlist01.txt").unlink()
     config = DataConfig(dataset="ucf101", videos=ucf)
@@ -177,8 +204,32 @@ def test_nothing_needs_to_be_there_to_train_on_where_nothing_is_trained(ucf, tmp
     assert (len(task.train), task.train.class_names, len(task.evaluations[0])) == (0, UCF, 404)
     with pytest.raises(UserError, match=r"no training list of ucf101 in or beside"):
         make_task(config, seed=0)
-    alone = DataConfig(task="zero-shot", test_datasets=("ucf101",), test_videos=(ucf,))
-    assert len(make_task(alone, seed=0, need_train=False).evaluations[0]) == 404
+
+
+@pytest.mark.parametrize(
+    ("given", "dataset", "count"),
+    [(None, "ucf101", 101), ("k400", "k400", 400), ("ucf101", "ucf101", 101), ("own", "own", 101)],
+)
+def test_zero_shot_without_training_is_of_the_dataset_that_is_named(ucf, given, dataset, count):
+    config = DataConfig(
+        dataset=given, task="zero-shot", test_datasets=("ucf101",), test_videos=(ucf,)
+    )
+    task = make_task(config, seed=0, need_train=False)
+    assert (task.train.dataset, len(task.train), len(task.train.classes)) == (dataset, 0, count)
+    (test,) = task.evaluations
+    assert (test.dataset, len(test)) == ("ucf101", 404)
+
+
+def test_own_classes_are_those_of_a_zero_shot_run_without_training(ucf, tmp_path):
+    config = DataConfig(
+        classes=write(tmp_path / "mine.txt", "kick", "hug"),
+        task="zero-shot",
+        test_datasets=("ucf101",),
+        test_videos=(ucf,),
+    )
+    task = make_task(config, seed=0, need_train=False)
+    assert task.train.class_names == ("kick", "hug")
+    assert len(task.evaluations[0].classes) == 101
 
 
 def test_public_shots_are_used_where_there_is_nothing_to_draw_from(ucf, tmp_path):

@@ -71,6 +71,45 @@ def test_one_csv_of_everything_is_used_or_divided(own, has_split):
     assert len(task.evaluations[0]) == (3 if has_split else 6)
 
 
+def test_rows_marked_train_stay_so_where_the_rest_is_divided(own):
+    rows = []
+    for path in sorted(own.rglob("*.mp4")):
+        # Two of each class are marked; a third is of the recording that one of them is of.
+        marked, group = path.stem[-2:] in ("_0", "_1"), path.stem[-2:] in ("_1", "_2")
+        name = path.relative_to(own)
+        group = f"tape {path.parent.name}" if group else ""
+        rows.append(f"{name},{path.parent.name},{'train' if marked else ''},{group}")
+    write(own / "videos.csv", "path,class,split,group", *rows)
+    task = make_task(DataConfig(videos=own, task="supervised"), seed=0)
+    (test,) = task.evaluations
+    assert test.counts() == dict.fromkeys(("bow", "hug", "kick"), 1)  # a fifth of 7
+    trained = {Path(video.name).stem[-2:] for video in task.train.videos}
+    assert len(task.train) == 27
+    assert {"_0", "_1", "_2"} <= trained
+    assert any("(27 training, 3 test); the 6 that are marked train stay" in n for n in task.notes)
+
+
+def test_a_table_that_marks_all_as_train_leaves_nothing_to_test(own):
+    rows = [f"{p.relative_to(own)},{p.parent.name},train" for p in sorted(own.rglob("*.mp4"))]
+    write(own / "videos.csv", "path,class,split", *rows)
+    with pytest.raises(
+        UserError, match=r"all videos of mine are marked as train; mark some as test, or pass --te"
+    ):
+        make_task(DataConfig(videos=own, task="supervised"), seed=0)
+
+
+def test_rows_without_a_split_beside_marked_ones_are_counted(own):
+    marks = {"_9": "test", "_8": ""}
+    rows = [
+        f"{p.relative_to(own)},{p.parent.name},{marks.get(p.stem[-2:], 'train')}"
+        for p in sorted(own.rglob("*.mp4"))
+    ]
+    write(own / "videos.csv", "path,class,split", *rows)
+    task = make_task(DataConfig(videos=own, task="supervised"), seed=0)
+    assert (len(task.train), len(task.evaluations[0])) == (24, 3)
+    assert "videos.csv: 3 rows have no split and are left out" in task.notes
+
+
 def test_lists_inside_the_videos_folder_are_found_and_beside_it_are_not(own):
     rows = {"train": range(6), "test": range(6, 8)}
     for part, numbers in rows.items():

@@ -15,6 +15,7 @@ from adapt.constraint import build_constraint
 from adapt.evaluate_list import evaluate_list
 from adapt.loader import TrainLoader
 from adapt.losses import class_logits
+from adapt.miniature_descriptions import write_descriptions as write_miniature_descriptions
 from adapt.results import read_result
 from adapt.run_folder import open_run
 from adapt.schedule import Schedule
@@ -280,6 +281,16 @@ def test_the_version_alone_finds_the_dataset_and_the_videos(world, tmp_path, cap
     capsys.readouterr()
     assert main(alone) == 0
     assert "tiny-few-shot-4-msta-v1-seed0" in capsys.readouterr().out
+
+
+def test_of_several_versions_without_numbers_none_is_the_newest(world, tmp_path, capsys):
+    several = tmp_path / "several"
+    write_miniature_descriptions(several, "right")
+    write_miniature_descriptions(several, "swapped")
+    assert main(world.flags("--descriptions", several, "--dry-run", name="several")) == 1
+    assert "holds right, swapped, none of them the newest; name one, such as" in (
+        capsys.readouterr().err
+    )
 
 
 def test_zero_shot_needs_no_training_videos(world, tmp_path):

@@ -8,8 +8,9 @@ import tyro
 from tiny_viclip import TINY
 
 from adapt.backbone import VICLIP_B16, VICLIP_L14
+from adapt.run_folder import write_json
 from adapt.schedule import Schedule
-from adapt.train import main
+from adapt.train import main, read_flags
 from adapt.train_config import TrainConfig, default_name, parse_views
 from adapt.train_json import from_json, to_json
 from adapt.train_recipe import resolve_adapter, resolve_recipe
@@ -165,16 +166,23 @@ def test_views_are_clips_and_crops():
     assert parse_views("10x3") == (10, 3)
 
 
-def test_a_resumed_run_takes_the_machine_and_nothing_else():
-    stored = parse("--epochs", "7", "--workers", "2")
-    given = parse("--resume", "runs/x", "--device", "cpu", "--workers", "0", "--accumulate", "4")
-    merged = merge(stored, given)
-    assert (merged.recipe.epochs, merged.machine.device, merged.load.workers) == (7, "cpu", 0)
-    assert merged.machine.accumulate == 4
-    with pytest.raises(UserError, match="--lr cannot change when a run goes on"):
-        merge(stored, parse("--resume", "runs/x", "--lr", "0.1"))
-    with pytest.raises(UserError, match="--adapter cannot change"):
-        merge(stored, parse("--resume", "runs/x", "--adapter", "lora"))
+def test_a_resumed_run_takes_the_machine_and_nothing_else(tmp_path):
+    path = tmp_path / "x"
+    flags = ("--epochs", "7", "--workers", "2", "--shots", "4", "--no-augment", "--recompute")
+    stored = parse(*flags)
+    write_json(path / "config.json", {"given": to_json(stored), "resolved": {}})
+    write_json(path / "run.json", {"format": "adapt-run-1"})
+
+    def resumed(*args: str) -> TrainConfig:
+        return merge(stored, read_flags(["--resume", str(path), *args]))
+
+    found = resumed("--device", "cpu", "--workers", "0", "--accumulate", "4", "--no-recompute")
+    assert (found.recipe.epochs, found.machine.device, found.load.workers) == (7, "cpu", 0)
+    assert (found.machine.accumulate, found.machine.recompute) == (4, False)
+    assert resumed(*flags) == resumed()  # the whole command again
+    for flag, value in (("lr", "0.1"), ("adapter", "lora"), ("shots", "16"), ("epochs", "None")):
+        with pytest.raises(UserError, match=f"--{flag} cannot change when a run goes on"):
+            resumed(f"--{flag}", value)  # 16 shots are what a new run has by default
 
 
 def test_a_run_that_is_not_there_names_those_that_are(tmp_path: Path, capsys):

@@ -9,9 +9,11 @@ import pytest
 import torch
 from tiny_training import Process, World, free_port, make_world
 
+from adapt.loader import epoch_order, video_key
 from adapt.results import read_result
 from adapt.run_folder import open_run
 from adapt.train import main
+from adapt.train_manifest import held
 from adapt.weight_files import read_weights
 
 # Six epochs of three steps, with dropout; a checkpoint after every step.
@@ -91,14 +93,16 @@ def test_ctrl_c_exits_130(world, tmp_path):
     assert "Traceback" not in err
 
 
-def two_processes(world: World, flags: Sequence[object], folder: Path) -> list[Process]:
+def two_processes(
+    world: World, flags: Sequence[object], folder: Path, name: str = "two"
+) -> list[Process]:
     """Start two processes of one run, as torchrun does."""
     port, processes = free_port(), []
     for rank in range(2):
         (folder / str(rank)).mkdir()
         processes.append(
             Process(
-                *world.flags(*flags, name="two"),
+                *world.flags(*flags, name=name),
                 folder=folder / str(rank),
                 RANK=rank,
                 LOCAL_RANK=rank,
@@ -140,3 +144,33 @@ def test_two_processes_train_the_same_weights_as_one(world, tmp_path):  # failur
     np.testing.assert_allclose(
         result.scores, read_result(world.run("alone") / "results" / "test.json").scores, atol=1e-3
     )
+
+
+def test_an_error_of_one_process_is_one_line_in_all(world, tmp_path):
+    videos = open_run(world.run("whole")).read_list("train").videos
+    order = epoch_order([video_key(video) for video in videos], seed=0, epoch=0)
+    bad = videos[order[5]].path  # of the second step, in the part of the second process
+    kept = bad.read_bytes()
+    try:
+        bad.write_bytes(b"")
+        found = [
+            process.end()
+            for process in two_processes(world, ("--max-bad-videos", 0), tmp_path, "bad")
+        ]
+    finally:
+        bad.write_bytes(kept)
+    for status, _, err in found:
+        assert status == 1
+        assert err.startswith("adapt.train: 1 of 12 videos cannot be read")
+        assert err.count("\n") == 1
+    assert found[0][2] == found[1][2]
+    assert open_run(world.run("bad")).status == "stopped"
+
+
+def test_a_run_that_another_process_trains_is_one_line_in_all(world, tmp_path):
+    path = world.run("taken")
+    path.mkdir()
+    with held(path):
+        found = [process.end() for process in two_processes(world, (), tmp_path, "taken")]
+    line = f"adapt.train: another process is training {path}; wait for it, or stop it\n"
+    assert [(status, err) for status, _, err in found] == [(1, line), (1, line)]

@@ -4,17 +4,20 @@
 let filter = { ...NO_FILTER };
 let order = []; // the sentences shown, in the order in which they stand
 let focused = null; // the sentence that the keyboard was last on
+const gaps = new Map(); // a sentence that shows no more -> the place in `order` that it left
 
-function update({ keepsStatus = false } = {}) {
+function update({ keepsStatus = false, note = "" } = {}) {
   const found = matches(filter);
   const words = filter.q.toLowerCase().split(/\s+/).filter(Boolean);
   showList(found, words);
+  const before = order;
   order = found.flatMap(([, shown]) => inReadingOrder(shown));
+  rememberGaps(before);
   const isFiltered = Object.keys(NO_FILTER).some((n) => n !== "sort" && filter[n] !== NO_FILTER[n]);
   byId("clear").hidden = !isFiltered;
   const total = count(classes.length, "class", "classes");
   const shown = isFiltered ? `${found.length.toLocaleString("en")} of ${total}` : total;
-  const status = `${shown}, ${count(order.length, "sentence")}`;
+  const status = `${note}${shown}, ${count(order.length, "sentence")}`;
   if (!keepsStatus || byId("status").textContent !== status) byId("status").textContent = status;
   showFilters();
   showBanner();
@@ -25,6 +28,23 @@ const inReadingOrder = (shown) =>
     const of = (test) => shown.filter((row) => row.kind === kind && test(row));
     return [...of((r) => r.kept), ...of((r) => !r.kept && !r.isSurplus), ...of((r) => r.isSurplus)];
   });
+
+/** Remember where the opened and the focused sentence stood, if they show no more. */
+function rememberGaps(before) {
+  const showing = new Set(order);
+  for (const row of new Set([opened, focused])) {
+    const place = showing.has(row) ? -1 : before.indexOf(row);
+    if (place >= 0) gaps.set(row, before.slice(0, place).filter((each) => showing.has(each)).length);
+  }
+}
+
+/** The sentence after or before one; also of one that shows no more. */
+function sentenceFrom(row, by) {
+  const place = order.indexOf(row);
+  if (place >= 0) return order[place + by];
+  if (!gaps.has(row)) return by > 0 ? order[0] : order.at(-1);
+  return by > 0 ? order[gaps.get(row)] : order[gaps.get(row) - 1];
+}
 
 // --- the filters
 
@@ -120,7 +140,7 @@ function follow() {
   if (each && !matches(filter).some(([other, shown]) => other === each && (!row || shown.includes(row)))) {
     filter = { ...NO_FILTER, sort: filter.sort };
   }
-  update();
+  update({ note: whatIsMissing(parameters, each, row) });
   if (each) scrollToClass(each);
   remember({ each, sentence: row }, false);
   if (row) {
@@ -130,6 +150,16 @@ function follow() {
     opened = null;
     drawer.close();
   }
+}
+
+/** Say what an address names and this version has not. */
+function whatIsMissing(parameters, each, row) {
+  const name = parameters.get("class");
+  if (name && !each) return `${data.set.version} has no class ${visible(name)}. `;
+  if (each && parameters.has("sentence") && !row) {
+    return `${data.set.version} has no such sentence of ${visible(each.readable)}. `;
+  }
+  return "";
 }
 
 const opensElsewhere = (event) => event.ctrlKey || event.metaKey || event.shiftKey;
@@ -162,8 +192,7 @@ const keys = {
 
 function move(by) {
   if (drawer.open) return step(by);
-  const place = order.indexOf(focused);
-  const next = place < 0 ? order[by > 0 ? 0 : -1] : order[place + by];
+  const next = sentenceFrom(focused, by);
   if (next) focusRow(next);
 }
 

@@ -140,8 +140,9 @@ function sentenceItem(row) {
 function rowChips(row) {
   const chips = [];
   if (row.waits) {
-    chips.push(chip("edit", `edited: ${row.kept ? (row.now === row.text ? "kept" : "rewritten") : "rejected"}`));
+    chips.push(chip("edit", outcomeOf(row)));
   }
+  if (drafts.has(row)) chips.push(chip("doubt", "draft, not saved"));
   if (!row.kept && row.rule) chips.push(chip("bad", ruleLabel(row), meaningOf(row.rule)));
   for (const flag of row.flags) {
     chips.push(chip(flag === "edited" ? "edit" : "doubt", labelOf(flag), meaningOf(flag)));

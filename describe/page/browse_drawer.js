@@ -4,6 +4,7 @@
 const drawer = byId("drawer");
 let opened = null; // the row that it shows
 let replies = null; // parsed when first needed
+let pressedOutside = false; // whether the pointer went down on the backdrop
 
 function openSentence(row, { keepsHistory = false } = {}) {
   const wasOpen = drawer.open;
@@ -12,6 +13,7 @@ function openSentence(row, { keepsHistory = false } = {}) {
   if (!wasOpen) drawer.showModal();
   drawer.scrollTop = 0;
   byId("drawer-title").focus();
+  reopenDraft(row);
   if (!keepsHistory) remember({ sentence: row }, !wasOpen);
 }
 
@@ -41,7 +43,9 @@ function verdictParts(row) {
   const lines = [];
   if (row.waits) {
     const done = !row.kept ? "Rejected" : row.now === row.text ? "Kept" : "Rewritten";
-    lines.push(line("edit", `${done} by a person`, ""));
+    if (row.fills) lines.push(line("edit", "Promoted", "it fills a place that an edit left free."));
+    else if (row.repeats) lines.push(line("edit", "Rejected", "an edited sentence says the same."));
+    else lines.push(line("edit", `${done} by a person`, ""));
   }
   if (row.rule) {
     const saw = row.detail ? ` It saw: ${row.detail}` : "";
@@ -65,7 +69,7 @@ function originSection(row) {
     h("dl", {},
       fact("Model", row.model || "unknown"),
       fact("Prompts", row.prompts || "unknown"),
-      fact("CLIP tokens", String(row.tokens)),
+      fact("CLIP tokens", String(row.tokensNow)),
       fact("Draw", row.key ? String(row.sample + 1) : null),
       fact("Repairs", row.repairs.map(labelOf).join(", ") || "none"),
       fact("Request", row.key ? h("code", {}, row.key) : null)),
@@ -142,8 +146,7 @@ function copyButton(label, makeText) {
 
 /** Show the sentence before or after the opened one. */
 function step(by) {
-  const place = order.indexOf(opened);
-  const next = order[place + by];
+  const next = sentenceFrom(opened, by);
   if (next) openSentence(next);
 }
 
@@ -151,8 +154,17 @@ drawer.addEventListener("close", () => {
   const row = opened;
   opened = null;
   remember({}, false);
+  if (drafts.size) update({ keepsStatus: true });
   if (row) focusRow(row);
 });
+
+/** Whether a pointer is on the backdrop, which belongs to the drawer as its padding does. */
+function isOutside(event) {
+  const box = drawer.getBoundingClientRect();
+  return event.clientX < box.left || event.clientX > box.right
+    || event.clientY < box.top || event.clientY > box.bottom;
+}
+drawer.addEventListener("pointerdown", (event) => { pressedOutside = isOutside(event); });
 drawer.addEventListener("click", (event) => {
-  if (event.target === drawer) drawer.close(); // the backdrop
+  if (event.target === drawer && pressedOutside && isOutside(event)) drawer.close();
 });

@@ -2,6 +2,7 @@
 // Editing: a person's word on a sentence goes to the server, which appends it to a file.
 
 const TOKEN_NAME = "describe-token";
+const drafts = new Map(); // row -> what was typed and not saved: its action, words and reason
 const takesEdits = () => data.live && !data.read_only;
 
 /** Take the token of this run out of the address, so that it gets into no link. */
@@ -25,8 +26,8 @@ function editSection(row) {
       row.kept ? null : actionButton(row, "Keep"),
       row.kept ? actionButton(row, "Reject") : null,
       actionButton(row, "Rewrite"),
-      row.waits ? h("button", { type: "button", className: "button plain", id: "undo",
-        onclick: () => send(row, row.rule ? "reject" : "keep", "", "undone") }, "Undo") : null),
+      row.edits.length ? h("button", { type: "button", className: "button plain", id: "undo",
+        onclick: () => send(row, "undo", "", "") }, "Undo") : null),
     h("div", { id: "edit-form" }),
     said,
     history || "",
@@ -37,6 +38,7 @@ function editSection(row) {
 function actionButton(row, name) {
   return h("button", {
     type: "button", className: "button", "aria-expanded": "false", "aria-controls": "edit-form",
+    "data-action": name,
     onclick: (event) => openForm(row, name, event.currentTarget),
   }, name);
 }
@@ -50,6 +52,11 @@ function openForm(row, name, button) {
   const reason = h("input", { className: "field", id: "reason", maxLength: 200, autocomplete: "off",
     placeholder: "Why? (for those who come after you)" });
   const form = h("form", {
+    oninput: () => {
+      const isChanged = (rewrites && text.value !== row.now) || reason.value !== "";
+      if (isChanged) drafts.set(row, { name, words: text.value, reason: reason.value });
+      else drafts.delete(row);
+    },
     onsubmit: (event) => {
       event.preventDefault();
       const words = text.value.split(/\s+/).filter(Boolean).join(" ");
@@ -60,8 +67,20 @@ function openForm(row, name, button) {
   h("label", { className: "line", htmlFor: "reason" }, "Reason"), reason,
   h("div", { className: "actions" },
     h("button", { className: "button primary" }, `${name} it`)));
+  const draft = drafts.get(row);
+  if (draft) reason.value = draft.reason;
+  if (draft && draft.name === "Rewrite") text.value = draft.words;
   byId("edit-form").replaceChildren(form);
   (rewrites ? text : reason).focus();
+}
+
+/** Show again what was typed about a sentence and not saved. */
+function reopenDraft(row) {
+  if (!drafts.has(row)) return;
+  const button = drawer.querySelector(`[data-action="${drafts.get(row).name}"]`);
+  if (!button) return;
+  openForm(row, drafts.get(row).name, button);
+  say("Not saved yet.");
 }
 
 async function send(row, action, newText, reason) {
@@ -76,13 +95,15 @@ async function send(row, action, newText, reason) {
       body: JSON.stringify({
         set: data.set.name, version: data.set.version, class_name: row.owner.name,
         kind: row.kind, text: row.text, action, new_text: newText, reason,
+        known_edits: data.known_edits,
       }),
     });
     if (!response.ok) throw new Error((await response.text()).trim());
-    const { edit, doubt } = await response.json();
-    data.edits.push(edit);
+    const { edits, known_edits, doubt } = await response.json();
+    Object.assign(data, { edits, known_edits });
+    drafts.delete(row);
     afterEdit(row);
-    say(doubt ? `Saved. A rule would reject it: ${doubt}.` : "Saved.");
+    if (opened === row) say(doubt ? `Saved. A rule would reject it: ${doubt}.` : "Saved.");
   } catch (error) {
     const gone = error instanceof TypeError;
     say(`Not saved: ${gone ? "the server does not answer; start it again" : error.message}`, true);
@@ -91,6 +112,7 @@ async function send(row, action, newText, reason) {
 
 function say(text, isBad = false) {
   const said = byId("said");
+  if (!said) return;
   said.textContent = text;
   said.className = isBad ? "small wrong" : "small";
 }
@@ -114,13 +136,15 @@ function historyList(row) {
 
 /** What waits for a version of its own, or why nothing can be edited. */
 function showBanner() {
-  const waiting = rows.filter((row) => row.waits).length;
+  const waiting = rows.filter((row) => row.byPerson).length;
   const banner = byId("banner");
   banner.hidden = !waiting && !data.read_only;
   banner.className = waiting ? "waits" : "";
+  const makes = data.base === data.set.version ? "To make a version of them:"
+    : `A version is made of all edits and ${data.base}, the newest that no edit has touched:`;
   if (waiting) {
     banner.replaceChildren(
-      h("p", {}, `${count(waiting, "edited sentence")} on top of ${data.set.version}. To make a version of them:`),
+      h("p", {}, `${count(waiting, "edited sentence")} on top of ${data.set.version}. ${makes}`),
       h("p", { className: "command" }, h("code", {}, data.command),
         copyButton("Copy", () => data.command)));
   } else if (data.read_only) {

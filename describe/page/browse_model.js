@@ -1,5 +1,5 @@
 "use strict";
-// The rows of the version, what edits make of them, and which of them a filter shows.
+// The rows of the version, and which of them a filter shows.
 
 const data = readBlock("data");
 const KIND_NAMES = { spatial: "Spatial", temporal: "Temporal" };
@@ -61,44 +61,6 @@ function idOf(row) {
     }
   }
   return row.owner.ids.get(row);
-}
-
-const keyOf = (edit) => `${edit.class_name}\n${edit.kind}\n${edit.text}`;
-
-/** Follow the edits of each sentence to what is to become of it, as `--edits` does. */
-function applyEdits() {
-  const last = new Map();
-  data.edits.forEach((edit, index) => last.set(keyOf(edit), { edit, index }));
-  for (const row of rows) {
-    row.edits = [];
-    let key = keyOf({ class_name: row.owner.name, kind: row.kind, text: row.text });
-    for (let index = -1; last.has(key) && last.get(key).index > index; ) {
-      const found = last.get(key);
-      index = found.index;
-      row.edits.push(found.edit);
-      if (found.edit.action !== "rewrite") break;
-      key = keyOf({ ...found.edit, text: found.edit.new_text });
-    }
-    describeNow(row);
-  }
-  for (const each of classes) measure(each);
-  for (const [state, isIn] of Object.entries(stateTests)) {
-    stateCounts[state] = rows.filter(isIn).length;
-  }
-}
-
-/** Work out how a row stands now: its text, whether it is kept, and whether a person decided. */
-function describeNow(row) {
-  const edit = row.edits.at(-1);
-  row.now = row.text;
-  for (const each of row.edits) if (each.action === "rewrite") row.now = each.new_text;
-  row.kept = edit ? edit.action !== "reject" : row.rule === "";
-  row.waits = row.now !== row.text || row.kept !== (row.rule === "");
-  const marks = [row.rule, ...row.flags, ...row.repairs];
-  row.edited = row.waits || marks.includes("edited");
-  row.flagged = row.kept && row.flags.some((flag) => flag !== "edited");
-  row.isSurplus = !row.kept && !row.waits && row.rule === SURPLUS;
-  row.found = row.now.toLowerCase();
 }
 
 function measure(each) {
@@ -178,5 +140,3 @@ function countMarks() {
 const meaningOf = (mark) =>
   data.rules[mark] ? `rejected because ${data.rules[mark]}` : data.flags[mark] || mark;
 const labelOf = (mark) => mark.replaceAll("_", " ");
-
-applyEdits();

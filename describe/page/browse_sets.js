@@ -5,7 +5,9 @@ const token = new URLSearchParams(location.hash.slice(1)).get("token");
 if (token) memory.set("describe-token", token);
 history.replaceState(null, "", location.pathname);
 
-const pathOf = (set, version) => `/set/${encodeURI(set.name)}/${version}`;
+// Where nothing can be stored, the links carry the token.
+const carried = memory.unstored.size ? `#token=${token}` : "";
+const pathOf = (set, version) => `/set/${encodeURI(set.name)}/${version}${carried}`;
 
 function setItem(set) {
   const newest = set.versions[0];

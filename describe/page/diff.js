@@ -16,27 +16,30 @@ function wordsOf(entry) {
         h("span", { className: "unseen" }, sign === "-" ? " removed: " : " added: "), text));
 }
 
-function verdictOf(entry) {
-  if (entry.old_rule) return h("span", { className: "chip good" }, `was rejected: ${entry.old_rule}`);
-  if (!entry.new_rule) return null;
+function verdictsOf(entry) {
+  const [newText, oldText] = entry.state === "changed" ? ["new text ", "old text "] : ["", ""];
   const why = entry.detail ? ` (${entry.detail})` : "";
-  return h("span", { className: "chip bad" }, `rejected: ${entry.new_rule}${why}`);
+  const was = entry.old_rule
+    && h("span", { className: "chip good" }, `${newText}was rejected: ${entry.old_rule}`);
+  const now = entry.new_rule
+    && h("span", { className: "chip bad" }, `${oldText}rejected: ${entry.new_rule}${why}`);
+  return [was, now].filter(Boolean);
 }
 
 function entryItem(entry) {
   return h("li", { className: entry.state },
     h("span", { className: "sign", "aria-hidden": "true" }, SIGNS[entry.state]),
     h("span", { className: "text" },
-      h("span", { className: "unseen" }, `${SAID[entry.state]}: `), wordsOf(entry), verdictOf(entry)));
+      h("span", { className: "unseen" }, `${SAID[entry.state]}: `), wordsOf(entry), verdictsOf(entry)));
 }
 
-const anchor = (one) => `class-${one.id}`;
+const anchor = (one) => `class=${one.name}`; // labels clash where the sides are of two datasets
 
 function classArticle(one, entries) {
   const only = one.only ? h("span", { className: "chip doubt" }, `only in the ${one.only}`) : null;
   return h("article", { id: anchor(one) },
     h("header", {},
-      h("h3", {}, h("a", { href: `#${anchor(one)}` }, one.readable)), only,
+      h("h3", {}, h("a", { href: `#class=${encodeURIComponent(one.name)}` }, one.readable)), only,
       h("span", { className: "label quiet small" }, `label ${one.id}`)),
     KINDS.flatMap((kind) => {
       const of = entries.filter((entry) => entry.kind === kind);
@@ -48,9 +51,8 @@ function matches(entry, one, query) {
   if (!chosen.kinds.has(entry.kind)) return false;
   if (byId("only-changed").checked && entry.state === "same") return false;
   if (chosen.rule && entry.old_rule !== chosen.rule && entry.new_rule !== chosen.rule) return false;
-  if (!query) return true;
-  const text = `${one.name} ${one.readable} ${entry.old ?? ""} ${entry.new ?? ""}`;
-  return text.toLowerCase().includes(query);
+  const text = `${one.name} ${one.readable} ${entry.old ?? ""} ${entry.new ?? ""}`.toLowerCase();
+  return query.split(/\s+/).every((word) => text.includes(word));
 }
 
 const ORDERS = {
@@ -67,6 +69,7 @@ function showList() {
   const sentences = found.reduce((sum, [, entries]) => sum + entries.length, 0);
   byId("list").replaceChildren(...found.map(([one, entries]) => classArticle(one, entries)));
   byId("nothing").hidden = found.length > 0;
+  byId("nothing").textContent = data.same ? "The two are equal." : "Nothing matches.";
   byId("status").textContent =
     `${count(sentences, "sentence")} in ${count(found.length, "class", "classes")}`
     + ` of ${data.classes.length.toLocaleString("en")}`;
@@ -97,14 +100,17 @@ function chooseRule(name) {
 
 function showRules() {
   byId("rule-section").hidden = !data.rules.length;
+  const columns = ["old", "new", "newly rejected", "newly kept", "flagged, old", "flagged, new", ""];
   byId("rules").append(
-    h("thead", {}, row("th", "rejected by", "old", "new", "newly rejected", "newly kept", "")),
+    h("thead", {}, row("th", "rejected by", ...columns)),
     h("tbody", {}, data.rules.map((rule) => row("td",
       h("button", {
         type: "button", className: "button plain", "aria-pressed": "false", "data-rule": rule.name,
+        disabled: !rule.newly_rejected && !rule.newly_kept,
         onclick: () => chooseRule(rule.name),
       }, rule.name),
       number(rule.old), number(rule.new), number(rule.newly_rejected), number(rule.newly_kept),
+      number(rule.old_flagged), number(rule.new_flagged),
       h("td", { className: "meaning" }, rule.meaning)))));
 }
 
@@ -131,7 +137,7 @@ byId("title").append(data.old.name, h("span", { className: "arrow" }, "→"), da
 const models = [data.old.model, data.new.model].map((name) => name || "unknown model");
 byId("about").textContent = `${models[0]} → ${models[1]}; `
   + `${count(data.old.kept, "sentence")} → ${data.new.kept.toLocaleString("en")}`
-  + (data.same ? "; no difference" : "");
+  + (data.same ? "; the two are equal" : "");
 showCounts();
 showRules();
 showKinds();
@@ -145,4 +151,4 @@ document.addEventListener("keydown", (event) => {
   byId("query").focus();
 });
 showList();
-if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
+if (location.hash) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();

@@ -11,8 +11,18 @@ function h(tag, given = {}, ...children) {
     else if (name in element && !name.includes("-")) element[name] = value;
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  for (const child of children.flat()) {
+    if (child !== null && child !== undefined) {
+      element.append(typeof child === "string" ? visible(child) : child);
+    }
+  }
   return element;
+}
+
+/** Spell out control characters, and those that reorder the text around them, as \uXXXX. */
+function visible(text) {
+  return text.replace(/[^\P{Cc}\t\n]|[\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu,
+    (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 const byId = (id) => document.getElementById(id);
@@ -20,10 +30,16 @@ const readBlock = (id) => JSON.parse(byId(id).textContent);
 const count = (number, noun, plural = noun + "s") =>
   `${number.toLocaleString("en")} ${number === 1 ? noun : plural}`;
 
-// Storage may be forbidden (a file opened from disk, say); the page works without it.
+// Storage may be forbidden (a file opened from disk, say); what is set then lasts as long as the page.
 const memory = {
-  get(name) { try { return localStorage.getItem(name); } catch { return null; } },
-  set(name, value) { try { localStorage.setItem(name, value); } catch { /* not kept */ } },
+  unstored: new Map(),
+  get(name) {
+    if (memory.unstored.has(name)) return memory.unstored.get(name);
+    try { return localStorage.getItem(name); } catch { return null; }
+  },
+  set(name, value) {
+    try { localStorage.setItem(name, value); } catch { memory.unstored.set(name, value); }
+  },
 };
 
 const theme = {

@@ -288,9 +288,11 @@ def serving(home: Path, name: str | None = None) -> Iterator[str]:
     with BrowseServer(sets, home) as server:
         thread = Thread(target=server.serve_forever, args=[0.01])
         thread.start()
-        yield server.address(sets[0] if name else None)
-        server.shutdown()
-        thread.join()
+        try:
+            yield server.address(sets[0] if name else None)
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @contextmanager

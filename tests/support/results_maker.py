@@ -1,5 +1,6 @@
 """Results without a model: a list of videos and scores that are right where they should be."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,17 @@ def video_list(num_videos: int, num_classes: int = 3, name: str = "test") -> Vid
         for i in range(num_videos)
     )
     return VideoList(name=name, dataset="toy", classes=classes, videos=videos)
+
+
+def segment_list(num_segments: int = 3) -> VideoList:
+    """Seconds 0 to 2, 2 to 4, ... of one file, each of a class of its own."""
+    whole = video_list(num_segments, num_segments)
+    return whole.with_videos(
+        replace(
+            video, name="f.mp4", path=Path("f.mp4"), start_seconds=2.0 * i, end_seconds=2.0 * i + 2
+        )
+        for i, video in enumerate(whole.videos)
+    )
 
 
 def scores_for(videos: VideoList, right: set[int], failed: dict[int, str] | None = None) -> Scores:

@@ -16,6 +16,9 @@ B16 = {
 }  # fmt: skip
 CLASSES = ("brush_hair", "cartwheel", "catch", "chew", "clap", "climb")
 
+# The test lists of each task.
+TESTS = {"base-to-novel": ("base", "novel"), "zero-shot": ("hmdb51-1", "hmdb51-2", "hmdb51-3")}
+
 
 def write_run(
     folder: Path,
@@ -64,9 +67,15 @@ def write_run(
         "descriptions": described if descriptions else None,
         "lists": {
             "train": {"hash": train_hash or f"sha256:train{seed}", "count": 816, "source": ""},
-            "test": {"hash": "sha256:test", "count": 1530, "source": ""},
+            **{
+                name: {"hash": f"sha256:{name}", "count": 1530, "source": ""}
+                for name in TESTS.get(task, ("test",))
+            },
         },
-        "views": {"test": {"num_clips": 10, "num_crops": 3}},
+        "leaks": [],
+        "views": {
+            name: {"num_clips": 10, "num_crops": 3} for name in TESTS.get(task, ("test",))
+        },
         "recipe": {
             "epochs": 50, "batch_size": 32, "steps_per_epoch": 26, "lr": lr, "seed": seed,
             "warmup_epochs": 5.0, "select": "last", "precision": "fp32", "alpha": 1.0,

@@ -1,0 +1,210 @@
+"""`adapt.report`: leaks, lists of one's own, other splits, zero-shot of nothing trained."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from synthetic_runs import accuracy, add_result, change_json, write_descriptions, write_run
+
+from adapt import report
+from adapt.report_details import run_details
+from adapt.report_groups import group_runs
+from adapt.report_runs import read_runs
+from adapt.report_table import make_sections
+
+LEAK = "3 videos of 'test' are in 'train' too: 'a', 'b', 'c'"
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return tmp_path / "runs"
+
+
+def few_shot(folder, share=0.5, *, data=None, leaks=(), **options):
+    """Write a finished few-shot run of HMDB-51 with its result."""
+    write_run(folder, **options)
+    change_json(folder / "run.json", leaks=list(leaks))
+    given = json.loads((folder / "config.json").read_text())["given"]
+    given["data"] |= data or {}
+    change_json(folder / "config.json", given=given)
+    add_result(folder, accuracy(share, 1530))
+    return folder
+
+
+def zero_shot(folder, dataset, **options):
+    write_run(folder, dataset=dataset, task="zero-shot", **options)
+    for number in (1, 2, 3):
+        add_result(folder, accuracy(0.5, 120), list_name=f"hmdb51-{number}")
+    return folder
+
+
+def sections_of(folder):
+    return make_sections(group_runs(read_runs([folder])))
+
+
+def only_section(folder):
+    (section,) = sections_of(folder)
+    return section
+
+
+def paper_labels(section):
+    return [row.label for row in section.rows if row.is_paper]
+
+
+def test_runs_with_a_leak_are_marked_and_never_averaged_with_honest_ones(runs):
+    few_shot(runs / "leaky", 0.99, seed=0, leaks=[LEAK])
+    for seed in (1, 2):
+        few_shot(runs / f"s{seed}", seed=seed)
+    section = only_section(runs)
+    honest, leaky, _ = section.rows
+    assert (honest.seeds, honest.cells[0].value, honest.caution) == ("2", "50.00", "")
+    assert "leakage allowed" in leaky.label
+    assert leaky.caution == "not comparable with other rows or the paper"
+    assert f"leaky: leakage allowed: {LEAK}" in section.notes
+
+
+def test_one_more_list_that_leaks_has_a_row_of_its_own(runs):
+    folder = few_shot(runs / "a")
+    add_result(folder, accuracy(0.9, 60), list_name="mine", leaks=(LEAK,))
+    section = only_section(runs)
+    honest, leaky, paper = section.rows
+    assert [cell.value for cell in honest.cells] == ["50.00", ""]
+    assert [cell.value for cell in leaky.cells] == ["", "90.00"]
+    assert (honest.caution, bool(leaky.caution), paper.is_paper) == ("", True, True)
+    assert f"a, mine: leakage allowed: {LEAK}" in section.notes
+
+
+def test_a_leaky_run_alone_has_no_paper_beside_it(runs):
+    few_shot(runs / "leaky", 0.99, leaks=[LEAK])
+    assert paper_labels(only_section(runs)) == []
+
+
+def test_a_run_from_before_leaks_were_written_down_has_none(runs):
+    folder = few_shot(runs / "old")
+    manifest = json.loads((folder / "run.json").read_text())
+    del manifest["leaks"]
+    (folder / "run.json").write_text(json.dumps(manifest))
+    assert [row.caution for row in only_section(runs).rows] == ["", ""]
+
+
+def test_one_more_list_for_one_seed_keeps_the_seeds_together(runs):
+    for seed in (0, 1):
+        few_shot(runs / f"s{seed}", seed=seed)
+    add_result(runs / "s0", accuracy(0.8, 60), list_name="mine", num_clips=1)
+    section = only_section(runs)
+    row, _ = section.rows
+    assert section.columns == ("top-1", "mine")
+    assert (row.seeds, [cell.value for cell in row.cells]) == ("2", ["50.00", "80.00"])
+    assert "mine: of s0 alone, 1 of 2 runs" in section.notes
+
+
+@pytest.mark.parametrize("other", [{"list_hash": "sha256:other"}, {"num_clips": 1}])
+def test_one_name_for_two_lists_is_averaged_over_neither(runs, other):
+    for seed, changes in enumerate(({}, other)):
+        folder = few_shot(runs / f"s{seed}", seed=seed)
+        add_result(folder, accuracy(0.8, 60), list_name="mine", **changes)
+    section = only_section(runs)
+    assert section.columns == ("top-1",)
+    note = "mine: not the same videos or views in s0 and s1; left out of the table"
+    assert note in section.notes
+
+
+def test_runs_without_results_of_their_own_lists_are_told_apart_by_the_others(runs):
+    for seed in (0, 1):
+        folder = write_run(runs / f"s{seed}", seed=seed)
+        add_result(folder, accuracy(0.8, 60), list_name="mine", list_hash=f"sha256:{seed}")
+    assert [row.seeds for row in only_section(runs).rows] == ["1", "1"]
+
+
+@pytest.mark.parametrize("names", [("cam-1", "cam-2"), ("test", "val")])
+def test_lists_of_a_persons_own_are_no_official_splits(runs, names):
+    folder = write_run(runs / "a")
+    for name, share in zip(names, (0.25, 0.75), strict=True):
+        add_result(folder, accuracy(share, 60), list_name=name)
+    (row,) = [row for row in only_section(runs).rows if not row.is_paper]
+    assert [cell.value for cell in row.cells] == ["25.00", "75.00"]
+
+
+def test_seeds_with_a_training_list_each_share_a_row(runs):
+    for seed in range(3):
+        few_shot(runs / f"s{seed}", seed=seed, data={"train_list": f"lists/seed{seed}.csv"})
+    assert [row.seeds for row in only_section(runs).rows if not row.is_paper] == ["3"]
+
+
+def test_a_training_list_of_ones_own_is_no_seed_of_the_official_one(runs):
+    few_shot(runs / "drawn", seed=0, data={"train_list": None})
+    few_shot(runs / "own", seed=1, data={"train_list": "big.csv"})
+    assert [row.seeds for row in only_section(runs).rows if not row.is_paper] == ["1", "1"]
+
+
+def test_the_paper_is_left_out_beside_another_split(runs):
+    few_shot(runs / "a", data={"split": 2})
+    section = only_section(runs)
+    assert paper_labels(section) == []
+    assert "they are of split 1, and this is split 2" in section.notes[0]
+
+
+def test_zero_shot_of_nothing_trained_stands_beside_what_took_the_same_tests(runs):
+    zero_shot(runs / "adapted", "k400")
+    zero_shot(runs / "mine", "mine")
+    zero_shot(runs / "nothing", "hmdb51", adapter="frozen", descriptions=None)
+    shown = {section.title: [row.label for row in section.rows] for section in sections_of(runs)}
+    assert shown == {
+        "k400, zero-shot": [
+            "frozen", "msta; descriptions v2; filter text", "paper: ViCLIP, frozen", "paper: MSTA"
+        ],
+        "mine, zero-shot": [
+            "frozen", "msta; descriptions v2; filter text", "paper: ViCLIP, frozen"
+        ],
+    }  # fmt: skip
+    assert report.main([str(runs)]) == 0
+    assert "<p>3 runs</p>" in (runs / "report.html").read_text()  # in two tables, and one run
+
+
+@pytest.mark.parametrize("dataset", ["k400", "hmdb51"])
+def test_zero_shot_of_nothing_trained_needs_no_other_run(runs, dataset):
+    zero_shot(runs / "nothing", dataset, adapter="frozen", descriptions=None)
+    section = only_section(runs)
+    assert section.title == "zero-shot, nothing trained"
+    assert paper_labels(section) == ["paper: ViCLIP, frozen"]
+
+
+def test_zero_shot_on_other_videos_stands_alone(runs):
+    zero_shot(runs / "adapted", "k400")
+    folder = write_run(runs / "nothing", dataset="k400", task="zero-shot", adapter="frozen")
+    add_result(folder, accuracy(0.5, 120), list_name="hmdb51-1", list_hash="sha256:other")
+    titles = [section.title for section in sections_of(runs)]
+    assert titles == ["k400, zero-shot", "zero-shot, nothing trained"]
+
+
+def test_no_row_of_the_paper_is_empty(runs):
+    folder = write_run(runs / "a", dataset="k400", task="zero-shot")
+    add_result(folder, accuracy(0.5, 120), list_name="mine")
+    assert paper_labels(only_section(runs)) == []
+
+
+def test_a_sentence_kept_for_want_of_a_better_is_not_said_to_be_left_out(runs):
+    folder = few_shot(runs / "a")
+    write_descriptions(folder)
+    path = folder / "descriptions.json"
+    kept = json.loads(path.read_text())
+    dropped = kept["classes"][0]["sentences"][1]  # one of six
+    dropped |= {"kept": True, "weight": 1.0}
+    path.write_text(json.dumps(kept))
+    (record,) = read_runs([runs])
+    shown = run_details(record).descriptions
+    assert dict(shown.facts)["left out or given less weight"] == "5 other class"
+    assert dropped["text"] not in [each["text"] for each in shown.dropped]
+
+
+def test_a_reader_who_stops_early_is_no_failure(runs):
+    few_shot(runs / "a")
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "adapt.report", str(runs)]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (runs / "report.html").is_file()
