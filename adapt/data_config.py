@@ -2,9 +2,11 @@
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
+from describe.classes import known_datasets
 from describe.errors import UserError
 
 TaskName = Literal["zero-shot", "few-shot", "base-to-novel", "supervised"]
@@ -86,6 +88,8 @@ class DataConfig:
                 raise UserError(
                     f"{name!r} cannot name a dataset; use letters, digits, '_', '-' and '.'"
                 )
+            if name is not None and self.classes is None:
+                _refuse_mistyped(name)
         if not 0 <= self.held_out < 1:
             raise UserError(f"--held-out is {self.held_out}; it must be in [0, 1)")
         if self.test_videos and len(self.test_videos) != len(self.test_datasets):
@@ -98,3 +102,20 @@ class DataConfig:
         repeated = sorted({n for n in self.test_datasets if self.test_datasets.count(n) > 1})
         if repeated:
             raise UserError(f"--test-datasets names {repeated[0]} twice; name each once")
+
+
+def _refuse_mistyped(name: str) -> None:
+    """Refuse what is nearly the name of a shipped dataset: it would lose its lists and guards.
+
+    Raises:
+        UserError: Naming the dataset that is meant.
+    """
+    known = known_datasets()
+    plain = "".join(c for c in name.casefold() if c.isalnum())
+    near = [each for each in get_close_matches(plain, known, n=1, cutoff=0.8)
+            if abs(len(each) - len(plain)) <= 1]  # fmt: skip
+    if near and name not in known:
+        raise UserError(
+            f"no dataset {name!r}; did you mean {near[0]}? one of your own needs another name, or "
+            "--classes"
+        )

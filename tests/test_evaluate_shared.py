@@ -1,5 +1,7 @@
 """Real clips against official class ids, by a B/16 with random weights: plumbing, not accuracy."""
 
+import os
+
 import pytest
 import torch
 from results_maker import MODEL
@@ -17,6 +19,15 @@ from describe.classes import load_classes
 pytestmark = [pytest.mark.shared, pytest.mark.timeout(600)]
 
 VIEWS = ViewConfig(num_clips=1, num_crops=1)
+
+
+@pytest.fixture(autouse=True)
+def _all_cores():
+    """Other tests compute on one thread; tensors of a B/16 are large enough for all."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

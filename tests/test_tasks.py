@@ -261,3 +261,21 @@ def test_the_folder_is_remembered_after_a_run_that_found_all(ucf, workspace):
     again = make_task(DataConfig(dataset="ucf101", shots=2), seed=0)
     assert len(again.train) == 202
     assert not any("remembered" in note for note in again.notes)
+
+
+@pytest.mark.parametrize(
+    ("flags", "meant"),
+    [
+        ({"dataset": "UCF-101"}, "ucf101"),
+        ({"dataset": "ufc101"}, "ucf101"),
+        ({"task": "zero-shot", "dataset": "k400", "test_datasets": ("hmbd51",)}, "hmdb51"),
+    ],
+)
+def test_a_mistyped_dataset_does_not_become_ones_own(flags, meant):
+    with pytest.raises(UserError, match=f"no dataset .*; did you mean {meant}\\?"):
+        DataConfig(**flags)
+
+
+@pytest.mark.parametrize("name", ["ucf101", "mini", "my_actions", "my_ucf101", "interaction6"])
+def test_names_of_ones_own_are_free(name):
+    assert DataConfig(dataset=name).dataset == name
