@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import connection
 from pathlib import Path
 
 from fake_hub import FakeHub
@@ -44,7 +45,8 @@ class PublishProcess:
     def kill(self) -> None:
         """End it as `kill -9` does, and wait for that."""
         self._process.kill()
-        self._process.join(WAIT_S)
+        # Not `join`: another thread may be in `wait`, and only one can read the status.
+        connection.wait([self._process.sentinel], WAIT_S)
 
     def wait(self) -> Published:
         """Wait for its end."""
