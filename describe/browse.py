@@ -15,9 +15,8 @@ import tyro
 from describe.browse_sets import SetFolder, choose_sets
 from describe.errors import UserError
 from describe.paths import workspace
-from describe.terminal import show
+from describe.terminal import INTERRUPTED, run_command, show
 
-INTERRUPTED = 130
 DESCRIPTION = """Read a description set in a browser, and edit it there.
 
 A small server on 127.0.0.1 shows every version: what was kept, what was rejected and why, and the
@@ -125,15 +124,19 @@ def _has_screen() -> bool:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns 0 done, 1 the user must change something, 130 Ctrl-C."""
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
-    try:
-        config = tyro.cli(
+    return run_command(
+        "describe.browse",
+        lambda: tyro.cli(
             BrowseConfig, args=argv, prog="python -m describe.browse", description=DESCRIPTION
-        )
+        ),
+        _run,
+    )
+
+
+def _run(config: BrowseConfig) -> int:
+    try:
         run(config)
-    except UserError as error:
-        print(f"describe.browse: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # how the server is meant to end, so nothing is said
         return INTERRUPTED
     return 0
 

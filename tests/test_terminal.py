@@ -54,6 +54,7 @@ def run_unread(*args: str, unbuffered: str = "") -> tuple[int, str]:
         (("describe.validate", "--help"), 0, "1"),
         (("describe.published", "--help"), 0, ""),
         (("describe.publish", "--help"), 0, ""),
+        (("describe.browse", "--help"), 0, ""),
         (("describe.cache",), 0, "1"),
     ],
 )
