@@ -9,22 +9,26 @@ import sys
 from collections.abc import Sequence
 
 from adapt.bench_config import BenchConfig
-from describe.errors import UserError
+from describe.terminal import run_command
+
+
+def run(config: BenchConfig) -> int:
+    """Measure; return the exit status."""
+    from adapt.bench_parts import measure  # loads torch
+
+    measure(config)
+    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 done, 1 it could not, or outputs differ."""
+    """Run the command. Returns 0 done, 1 it could not, or outputs differ, 130 interrupted."""
     import tyro
 
-    try:
-        config = tyro.cli(BenchConfig, args=argv, prog="python -m adapt.bench", description=__doc__)
-        from adapt.bench_parts import run  # loads torch
-
-        run(config)
-    except UserError as error:
-        print(f"adapt.bench: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_command(
+        "adapt.bench",
+        lambda: tyro.cli(BenchConfig, args=argv, prog="python -m adapt.bench", description=__doc__),
+        run,
+    )
 
 
 if __name__ == "__main__":

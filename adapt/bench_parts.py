@@ -27,6 +27,7 @@ from adapt.bench_config import BenchConfig, Part
 from adapt.temporal_conv import TemporalKernel, temporal_conv
 from describe.classes import load_classes, subset
 from describe.errors import UserError
+from describe.terminal import show
 
 TINY = ViCLIPConfig(
     image_size=32, vision_width=64, vision_layers=3, vision_heads=4, embed_dim=32, num_frames=4,
@@ -188,10 +189,10 @@ def table(times: dict[str, Times], reference: str, batch: int) -> None:
 
 def say(line: str) -> None:
     """Print a line at once: a run takes minutes."""
-    print(line, flush=True)
+    show(line, flush=True)
 
 
-def run(config: BenchConfig) -> None:
+def measure(config: BenchConfig) -> None:
     """Run the parts that were asked for."""
     adapter, sizes = adapter_of(config), sizes_of(config)
     if config.device.startswith("cuda") and not torch.cuda.is_available():

@@ -4,7 +4,6 @@ Both must have been evaluated on the same videos, in the same way. Of the videos
 the two has right, McNemar's test asks how likely so uneven a division is by chance.
 """
 
-import io
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import tyro
 
 from describe.errors import UserError
 from describe.escape import printable
+from describe.terminal import run_command, show
 
 if TYPE_CHECKING:
     from adapt.compare_pairs import Comparison, Flip
@@ -32,8 +32,8 @@ class CompareConfig:
     """Folder of another."""
 
     split: str | None = None
-    """Result that both have, such as test, novel, test.best or test.paper; needed where they have
-    several in common."""
+    """Result that both have, such as test, novel, test.best, test.4x3 or test.paper; needed where
+    they have several in common."""
 
     classes: int = 10
     """Classes shown of those that gained or lost most."""
@@ -48,8 +48,8 @@ class CompareConfig:
                 raise UserError(f"--{name} is {getattr(self, name)}; it must be at least 0")
 
 
-def run(config: CompareConfig) -> None:
-    """Compare, and print what was found.
+def run(config: CompareConfig) -> int:
+    """Compare, and print what was found; return the exit status.
 
     Raises:
         UserError: A run or result is missing, or the two are not alike.
@@ -59,33 +59,51 @@ def run(config: CompareConfig) -> None:
     first, second = find_results(config.first, config.second, config.split)
     found = compare_results(first, second)
     for line in report_lines(config, first, second, found):
-        print(line)
+        show(line)
+    return 0
 
 
 def find_results(first: Path, second: Path, name: str | None) -> "tuple[Result, Result]":
     """Read the result of that name from both runs; without a name, the one they have in common.
 
+    What one run calls `test` is `test.4x3` in another whose own views are others: of the results of
+    one list, those that were made alike belong together.
+
     Raises:
         UserError: There is none, or there are several; their names are given.
     """
+    from adapt.compare_pairs import manner_of
+
+    ours, theirs = _results_of(first), _results_of(second)
+    common = {each: (ours[each], theirs[each]) for each in ours if each in theirs}
+    alike = [
+        (one, other)
+        for one in ours.values()
+        for other in theirs.values()
+        if one.list == other.list and manner_of(one) == manner_of(other)
+    ]
+    pairs = common | {each[1].name: each for each in alike} | {each[0].name: each for each in alike}
+    if not pairs or (name is not None and name not in pairs):
+        has = "; ".join(f"{path} has {', '.join(each)}" for path, each in (
+            (first, ours), (second, theirs)))  # fmt: skip
+        raise UserError(f"no result {name or ''} in both runs: {has}".replace("  ", " "))
+    if name is not None:
+        return pairs[name]
+    chosen = alike or list(common.values())
+    if len(chosen) > 1:
+        raise UserError(f"which result? give --split with one of: {', '.join(sorted(pairs))}")
+    return chosen[0]
+
+
+def _results_of(path: Path) -> "dict[str, Result]":
     from adapt.results import read_result
     from adapt.run_folder import RESULTS, open_run
 
-    found = []
-    for path in (first, second):
-        folder = open_run(path).path / RESULTS
-        found.append({each.stem: each for each in sorted(folder.glob("*.json"))})
-        if not found[-1]:
-            raise UserError(f"{path} has no results; python -m adapt.evaluate {path}")
-    common = [each for each in found[0] if each in found[1]]
-    if not common or (name is not None and name not in common):
-        has = "; ".join(f"{path} has {', '.join(each)}" for path, each in zip(
-            (first, second), found, strict=True))  # fmt: skip
-        raise UserError(f"no result {name or ''} in both runs: {has}".replace("  ", " "))
-    if name is None and len(common) > 1:
-        raise UserError(f"which result? give --split with one of: {', '.join(common)}")
-    name = name or common[0]
-    return read_result(found[0][name]), read_result(found[1][name])
+    folder = open_run(path).path / RESULTS
+    found = {each.stem: read_result(each) for each in sorted(folder.glob("*.json"))}
+    if not found:
+        raise UserError(f"{path} has no results; python -m adapt.evaluate {path}")
+    return found
 
 
 def report_lines(
@@ -152,16 +170,13 @@ def _flip_lines(title: str, flips: "Sequence[Flip]", most: int) -> Iterator[str]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns 0 done, 1 the user must change something, 130 interrupted."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show
-    try:
-        run(tyro.cli(CompareConfig, args=argv, prog="python -m adapt.compare", description=__doc__))
-    except UserError as error:
-        print(f"adapt.compare: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return run_command(
+        "adapt.compare",
+        lambda: tyro.cli(
+            CompareConfig, args=argv, prog="python -m adapt.compare", description=__doc__
+        ),
+        run,
+    )
 
 
 if __name__ == "__main__":

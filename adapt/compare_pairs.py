@@ -102,24 +102,29 @@ def compare_results(first: Result, second: Result) -> Comparison:
     )
 
 
+def manner_of(result: Result) -> tuple[str, str, str, str, str]:
+    """Return how a result was made: protocol, choice of the epoch, views, mean, precision."""
+    return (
+        result.protocol, result.selection, _views(result), result.average, result.precision
+    )  # fmt: skip
+
+
 def check_alike(first: Result, second: Result) -> None:
     """Refuse two results whose difference would mean something else than the two models.
 
     Raises:
         UserError: The first thing that differs, with both values and what to do.
     """
-    for name, ours, theirs, remedy in (
-        ("protocol", first.protocol, second.protocol, "evaluate both by one protocol"),
-        ("choice of the epoch", first.selection, second.selection, "compare the last epochs"),
-        ("views", _views(first), _views(second), "evaluate one again with the other's --views"),
-        ("mean over views", first.average, second.average, "evaluate with the same --average"),
+    for (name, remedy), ours, theirs in zip(
         (
-            "precision",
-            first.precision,
-            second.precision,
-            "evaluate one again with the other's --precision",
+            ("protocol", "evaluate both by one protocol"),
+            ("choice of the epoch", "compare the last epochs"),
+            ("views", "evaluate one again with the other's --views"),
+            ("mean over views", "evaluate with the same --average"),
+            ("precision", "evaluate one again with the other's --precision"),
         ),
-    ):
+        manner_of(first), manner_of(second), strict=True,
+    ):  # fmt: skip
         if ours != theirs:
             where = f"{ours} in {_name(first)}, {theirs} in {_name(second)}"
             raise UserError(f"unlike {name}: {where}; {remedy}")

@@ -13,6 +13,7 @@ from adapt.cost import (
 from adapt.text import tokenize_classes
 from adapt.token_forest import TokenForest, plant
 from describe.classes import load_classes
+from describe.terminal import show
 
 FROZEN = AdapterConfig(method="frozen")
 
@@ -22,8 +23,8 @@ def print_table(
 ) -> None:
     """Print parameters, FLOPs and memory of a model on the meta device."""
     sizes, config = model.backbone.config, model.config
-    print(f"{title}, {sizes.num_frames} frames x {sizes.image_size} x {sizes.image_size} pixels")
-    print(_describe(config))
+    show(f"{title}, {sizes.num_frames} frames x {sizes.image_size} x {sizes.image_size} pixels")
+    show(_describe(config))
     _print_parameters(model)
     names = [each.readable for each in load_classes(dataset).classes]
     forest = plant(tokenize_classes(names, context_length=sizes.context_length).ids)
@@ -48,20 +49,20 @@ def _print_parameters(model: AdaptedModel) -> None:
     parts = count_parameters(model)
     total = sum(count for count, _ in parts.values())
     trainable = sum(count for _, count in parts.values())
-    print(f"\n{'parameters':<36}{'all':>14}{'trainable':>14}")
+    show(f"\n{'parameters':<36}{'all':>14}{'trainable':>14}")
     for part, (count, trained) in parts.items():
-        print(f"  {part:<34}{count:>14,}{trained:>14,}")
-    print(f"  {'total':<34}{total:>14,}{trainable:>14,}{100 * trainable / total:>8.2f}%")
+        show(f"  {part:<34}{count:>14,}{trained:>14,}")
+    show(f"  {'total':<34}{total:>14,}{trainable:>14,}{100 * trainable / total:>8.2f}%")
 
 
 def _print_video(model: AdaptedModel) -> None:
     sizes = model.backbone.config
     adapted = video_work(sizes, model.config, 1, plain=False).forward
     frozen = video_work(sizes, FROZEN, 1, plain=False).forward
-    print(f"\n{'GFLOPs of a video, inference':<50}")
-    print(f"  {'frozen backbone':<48}{frozen / 1e9:>14,.1f}")
+    show(f"\n{'GFLOPs of a video, inference':<50}")
+    show(f"  {'frozen backbone':<48}{frozen / 1e9:>14,.1f}")
     extra = 100 * (adapted / frozen - 1)
-    print(f"  {'this model':<48}{adapted / 1e9:>14,.1f}{extra:>+7.2f}%")
+    show(f"  {'this model':<48}{adapted / 1e9:>14,.1f}{extra:>+7.2f}%")
 
 
 def _print_step(
@@ -73,8 +74,8 @@ def _print_step(
     num_descriptions: int,
 ) -> None:
     sizes, config = model.backbone.config, model.config
-    print(f"\n{'GFLOPs of a training step':<36}{'forward':>14}{'backward':>14}")
-    print(f"  {title}; batch {batch}")
+    show(f"\n{'GFLOPs of a training step':<36}{'forward':>14}{'backward':>14}")
+    show(f"  {title}; batch {batch}")
     video = video_work(sizes, config, batch, plain=False)
     text = _step_text(model, forest)
     _print_work("videos", video)
@@ -86,7 +87,7 @@ def _print_step(
         plain += frozen_text_work(sizes, 2 * num_classes * num_descriptions)
     _print_work("the same done plainly", plain)
     ratio = (video + text).forward + (video + text).backward
-    print(f"  {'this package / plainly':<48}{ratio / (plain.forward + plain.backward):>15.2f}x")
+    show(f"  {'this package / plainly':<48}{ratio / (plain.forward + plain.backward):>15.2f}x")
 
 
 def _step_text(model: AdaptedModel, forest: TokenForest) -> Work:
@@ -96,7 +97,7 @@ def _step_text(model: AdaptedModel, forest: TokenForest) -> Work:
 
 
 def _print_work(name: str, work: Work) -> None:
-    print(f"  {name:<34}{work.forward / 1e9:>14,.0f}{work.backward / 1e9:>14,.0f}")
+    show(f"  {name:<34}{work.forward / 1e9:>14,.0f}{work.backward / 1e9:>14,.0f}")
 
 
 def _print_memory(model: AdaptedModel, forest: TokenForest, batch: int) -> None:
@@ -105,11 +106,11 @@ def _print_memory(model: AdaptedModel, forest: TokenForest, batch: int) -> None:
     state = 3 * BYTES * sum(count for _, count in parts.values())
     work = video_work(model.backbone.config, model.config, batch, plain=False)
     kept = BYTES * (work + _step_text(model, forest)).kept
-    print(f"\n{'memory of a training step, estimated, float32':<50}{'GiB':>14}")
+    show(f"\n{'memory of a training step, estimated, float32':<50}{'GiB':>14}")
     for name, size in (
         ("weights", weights),
         ("gradients and AdamW's state", state),
         (f"activations kept for backward, batch {batch}", kept),
         ("total", weights + state + kept),
     ):
-        print(f"  {name:<48}{size / 2**30:>14,.2f}")
+        show(f"  {name:<48}{size / 2**30:>14,.2f}")

@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from describe.errors import UserError
+
+Value = TypeVar("Value")
 
 # A process may decode or evaluate while the others wait for it.
 PATIENCE = timedelta(hours=2)
@@ -41,7 +44,8 @@ class Processes:
         if self.world_size == 1:
             return list(values)
         total = torch.tensor(values, dtype=torch.float64, device=_wire_device())
-        dist.all_reduce(total)
+        with _in_reach():
+            dist.all_reduce(total)
         return [float(value) for value in total.tolist()]
 
     def averaging(self, share: float) -> Callable[[Sequence[Tensor]], None] | None:
@@ -56,19 +60,21 @@ class Processes:
 
         def average(gradients: Sequence[Tensor]) -> None:
             bucket = torch.cat([gradient.flatten() for gradient in gradients]) * share
-            dist.all_reduce(bucket)
+            with _in_reach():
+                dist.all_reduce(bucket)
             sizes = [gradient.numel() for gradient in gradients]
             for gradient, part in zip(gradients, torch.split(bucket, sizes), strict=True):
                 gradient.copy_(part.view_as(gradient))
 
         return average
 
-    def gather(self, value: list[str]) -> list[list[str]]:
+    def gather(self, value: Value) -> list[Value]:
         """Return what each process gave, by rank, the same in all of them."""
         if self.world_size == 1:
             return [value]
-        found: list[list[str]] = [[] for _ in range(self.world_size)]
-        dist.all_gather_object(found, value)
+        found: list[Value] = [value] * self.world_size
+        with _in_reach():
+            dist.all_gather_object(found, value)
         return found
 
     def raise_together(self, error: UserError | None) -> None:
@@ -124,6 +130,21 @@ def joined(processes: Processes, device: torch.device) -> Iterator[None]:
         yield
     finally:
         dist.destroy_process_group()
+
+
+@contextmanager
+def _in_reach() -> Iterator[None]:
+    """Turn the loss of another process into one line: what that one said is the reason.
+
+    Raises:
+        UserError: Another process has ended, or does not answer.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:  # gloo and nccl have classes of their own below it
+        raise UserError("another process has ended; what it said is the reason") from error
 
 
 def _wire_device() -> torch.device:

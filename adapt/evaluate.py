@@ -12,11 +12,12 @@ from adapt.evaluate_config import EvaluateConfig
 from adapt.evaluate_list import Scores, adapter_hash, evaluate_list
 from adapt.evaluate_own import TRAINING_LISTS, read_own_list, training_leaks
 from adapt.evaluate_progress import Counter
-from adapt.evaluate_result import Evaluated, scores_of, summarise, video_keys
+from adapt.evaluate_result import Evaluated, Precision, scores_of, summarise, video_keys
 from adapt.evaluate_table import results_table
-from adapt.results import Protocol, Result, read_result, result_name, write_result
+from adapt.results import Average, Protocol, Result, read_result, result_name, write_result
 from adapt.run_folder import RESULTS, Run, Which, open_run
 from describe.errors import UserError
+from describe.terminal import run_command, show
 
 if TYPE_CHECKING:
     from adapt.adapted import AdaptedModel
@@ -33,8 +34,6 @@ __all__ = [
     "run_views",
     "selected_adapter",
 ]
-
-INTERRUPTED = 130
 
 
 def evaluate_run(config: EvaluateConfig) -> list[Result]:
@@ -68,7 +67,7 @@ def evaluate_run(config: EvaluateConfig) -> list[Result]:
             backbone_hash=run.manifest["backbone"]["hash"],
             adapter_hash=adapter_hash(model),
             descriptions_fingerprint=(run.manifest["descriptions"] or {}).get("fingerprint"),
-            precision=config.precision,
+            precision=config.precision or run_precision(run),
             leaks=leaks,
         )
         return [_evaluate(run, config, model, identity, each, processes) for each in lists]
@@ -190,34 +189,52 @@ def _evaluate(
     processes: "Processes",
 ) -> Result:
     views = run_views(run, videos.name, config.views)
+    manner = _manner(run, videos.name, views, identity.precision)
     folder = run.path / RESULTS
     # Every video's scores are kept; the paper's numbers are made from a part of them.
-    base = folder / f"{result_name(videos.name, identity.selection)}.json"
+    base = folder / f"{result_name(videos.name, identity.selection, manner=manner)}.json"
     stored = None if config.force or not base.is_file() else read_result(base)
     why = "" if stored is None else _difference(stored, videos, views, identity)
     if stored is not None and not why:
         scores = scores_of(stored, videos)
         if processes.is_main:
-            print(f"{videos.name}: taken from {base} (--force evaluates again)", flush=True)
+            show(f"{videos.name}: taken from {base} (--force evaluates again)", flush=True)
     else:
         if why and processes.is_main:
-            print(f"{videos.name}: evaluated again: {why}", flush=True)
+            show(f"{videos.name}: evaluated again: {why}", flush=True)
         scores = evaluate_list(
             model, videos, views, config.load, device=model.backbone.temp.device,
-            precision=config.precision, rank=processes.rank, world_size=processes.world_size,
+            precision=identity.precision, rank=processes.rank, world_size=processes.world_size,
             progress=Counter(videos.name) if processes.is_main else None,
             clips_per_pass=config.clips_per_pass,
         )  # fmt: skip
     processes.wait()  # all have read what is stored before one of them writes
-    protocols: tuple[Protocol, ...] = ("every-video", config.protocol)
-    for protocol in dict.fromkeys(protocols):
+    wanted: tuple[tuple[Protocol, Average], ...] = (
+        ("every-video", "probability"),
+        ("every-video", config.average),
+        (config.protocol, config.average),
+    )
+    for protocol, average in dict.fromkeys(wanted):
         result, rows = summarise(
-            scores, videos, views, identity, protocol=protocol, average=config.average
-        )
+            scores, videos, views, identity, protocol=protocol, average=average,
+            manner=manner if average == "probability" else (*manner, average),
+        )  # fmt: skip
         if processes.is_main:
             write_result(folder, result, rows)
     processes.wait()
     return result
+
+
+def _manner(run: Run, list_name: str, views: "ViewConfig", precision: Precision) -> tuple[str, ...]:
+    """Say in which views and precision an evaluation is unlike the run's own."""
+    own = run_views(run, list_name, None)
+    parts = [] if views == own else [f"{views.num_clips}x{views.num_crops}"]
+    return (*parts, *([] if precision == run_precision(run) else [precision]))
+
+
+def run_precision(run: Run) -> Precision:
+    """Return what a run was trained and evaluated in."""
+    return run.config.machine.precision
 
 
 def _difference(
@@ -265,20 +282,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     import tyro
 
-    try:
-        config = tyro.cli(
+    return run_command(
+        "adapt.evaluate",
+        lambda: tyro.cli(
             EvaluateConfig, args=argv, prog="python -m adapt.evaluate", description=__doc__,
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-        )  # fmt: skip
-        results = evaluate_run(config)
-    except UserError as error:
-        print(f"adapt.evaluate: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("adapt.evaluate: interrupted; finished lists are kept", file=sys.stderr)
-        return INTERRUPTED
+        ),
+        _run,
+        if_interrupted="finished lists are kept",
+    )  # fmt: skip
+
+
+def _run(config: EvaluateConfig) -> int:
+    """Evaluate and print; return the exit status."""
+    results = evaluate_run(config)
     if _is_main():
-        print(results_table(results, chosen_on=next(iter(_tests(open_run(config.run))), None)))
+        show(results_table(results, chosen_on=next(iter(_tests(open_run(config.run))), None)))
     return 0
 
 

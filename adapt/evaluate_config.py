@@ -38,7 +38,8 @@ class EvaluateConfig:
     """Go on though videos of --list were trained on. The result says so."""
 
     views: str | None = None
-    """Clips x crops of each video, such as 4x3; by default as the run says."""
+    """Clips x crops of each video, such as 4x3; by default as the run says. Other views are kept
+    beside the run's own results, as results/<list>.4x3.json."""
 
     which: Literal["last", "best"] | None = None
     """The adapter of the last epoch or of the chosen one; by default as the run was told."""
@@ -53,8 +54,8 @@ class EvaluateConfig:
     device: str = "auto"
     """A torch device; auto: cuda where there is one."""
 
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Of the forward passes."""
+    precision: Literal["fp32", "bf16", "fp16"] | None = None
+    """Of the forward passes; by default the run's."""
 
     clips_per_pass: int = 16
     """Views that go through the video tower at once; fewer need less memory."""

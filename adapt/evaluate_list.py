@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from describe.errors import UserError
@@ -75,8 +76,9 @@ def evaluate_list(
 
     Raises:
         UserError: The list has no video or class, more videos than allowed cannot be read, or the
-            device's memory does not hold `clips_per_pass` clips.
+            device's memory does not hold `clips_per_pass` clips. What one process meets ends all.
     """
+    from adapt.distributed import Processes
     from adapt.loader import ViewLoader
 
     if not videos.videos or not videos.classes:
@@ -85,15 +87,22 @@ def evaluate_list(
             "classes; nothing can be evaluated"
         )
     config = model.backbone.config
-    with ViewLoader(
-        videos, views, load, num_frames=config.num_frames, image_size=config.image_size,
-        rank=rank, world_size=world_size,
-    ) as loader:  # fmt: skip
-        mine = score_views(
-            model, _counted(loader, len(loader), progress), videos.readable_names, device=device,
-            precision=precision, clips_per_pass=clips_per_pass,
-        )  # fmt: skip
-    scores = join_scores(_gather(mine, world_size))
+    processes = Processes(rank=rank, world_size=world_size)
+    mine, error = None, None
+    try:
+        with ViewLoader(
+            videos, views, load, num_frames=config.num_frames, image_size=config.image_size,
+            rank=rank, world_size=world_size,
+        ) as loader:  # fmt: skip
+            mine = score_views(
+                model, _counted(loader, len(loader), progress), videos.readable_names,
+                device=device, precision=precision, clips_per_pass=clips_per_pass,
+            )  # fmt: skip
+    except UserError as met:
+        error = met
+    processes.raise_together(error)
+    assert mine is not None
+    scores = join_scores(processes.gather(mine))
     num_seen = len(scores.indices) + len(scores.failed)
     assert num_seen == len(videos.videos), f"{num_seen} of {len(videos.videos)} videos came back"
     return scores
@@ -195,7 +204,7 @@ def _encode_classes(model: "AdaptedModel", readable_names: Sequence[str]) -> "Te
 
 
 def _num_clips(items: "Sequence[VideoViews]") -> int:
-    return sum(len(item.views) for item in items)
+    return sum(len(item.frames) for item in items)
 
 
 def _score(
@@ -210,17 +219,18 @@ def _score(
 
     from adapt.losses import TEMPERATURE, class_logits
 
-    views = torch.cat([item.views for item in items])  # (sum of V, T, 3, H, W)
+    frames = torch.cat([item.frames for item in items])  # (sum of V, T, H, W, 3)
+    to_pixels = partial(items[0].normalise, device=device)
     embeddings = torch.cat(
         [
-            _encode(model, part.to(device), clips_per_pass)
-            for part in torch.split(views, clips_per_pass)
+            _encode(model, part, to_pixels, clips_per_pass)
+            for part in torch.split(frames, clips_per_pass)
         ]
     )
     with torch.autocast(embeddings.device.type, enabled=False):
         cosines = class_logits(embeddings, classes, 1.0)  # (sum of V, K)
         probabilities = (cosines / TEMPERATURE).softmax(dim=-1)
-    sizes = [len(item.views) for item in items]
+    sizes = [len(item.frames) for item in items]
     means = zip(items, torch.split(cosines, sizes), torch.split(probabilities, sizes), strict=True)
     return [
         (item.index, cosine.mean(dim=0).cpu().numpy(), each.mean(dim=0).cpu().numpy())
@@ -228,26 +238,21 @@ def _score(
     ]
 
 
-def _encode(model: "AdaptedModel", clips: "Tensor", clips_per_pass: int) -> "Tensor":
+def _encode(
+    model: "AdaptedModel",
+    clips: "Tensor",
+    to_pixels: "Callable[[Tensor], Tensor]",
+    clips_per_pass: int,
+) -> "Tensor":
     import torch
 
     try:
-        return model.encode_video(clips).float()
+        return model.encode_video(to_pixels(clips)).float()
     except torch.OutOfMemoryError as error:
         raise UserError(
             f"the device has no memory for {len(clips)} clips in one pass; "
             f"try --clips-per-pass {max(1, min(len(clips), clips_per_pass) // 2)}"
         ) from error
-
-
-def _gather(mine: Scores, world_size: int) -> list[Scores]:
-    if world_size == 1:
-        return [mine]
-    import torch.distributed
-
-    parts: list[Scores | None] = [None] * world_size
-    torch.distributed.all_gather_object(parts, mine)
-    return [part for part in parts if part is not None]
 
 
 def _precision(device: "str | torch.device", precision: str) -> AbstractContextManager[object]:

@@ -4,6 +4,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from describe.terminal import say
+
 # Without a terminal, a line this often, in seconds.
 PLAIN_EVERY_S = 30.0
 
@@ -28,7 +30,7 @@ class Counter:
             print(f"\r{self._line(done, total, now)}\x1b[K", end=end, file=sys.stderr, flush=True)
         elif now - self._shown >= PLAIN_EVERY_S:
             self._shown = now
-            print(self._line(done, total, now), file=sys.stderr, flush=True)
+            say(self._line(done, total, now))
 
     def _line(self, done: int, total: int, now: float) -> str:
         seconds = max(1e-9, now - self._started)

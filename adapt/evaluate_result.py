@@ -88,6 +88,7 @@ def summarise(
     *,
     protocol: Protocol = "every-video",
     average: Average = "probability",
+    manner: tuple[str, ...] = (),
 ) -> tuple[Result, VideoScores]:
     """Return the numbers of a list, and the per-video scores that they were made from.
 
@@ -98,6 +99,7 @@ def summarise(
         model: Whose scores they are.
         protocol: Whether every video counts, or those of the published evaluations.
         average: What was averaged over views.
+        manner: How the evaluation is unlike the run's own.
 
     Raises:
         UserError: No video is left to count.
@@ -120,6 +122,7 @@ def summarise(
         dataset=videos.dataset,
         protocol=protocol,
         average=average,
+        manner=manner,
         n_total=len(videos.videos),
         n_evaluated=len(selected.names),
         n_failed=len(failed),

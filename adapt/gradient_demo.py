@@ -11,6 +11,7 @@ from dataclasses import astuple, dataclass
 from typing import get_args
 
 from describe.errors import UserError
+from describe.terminal import run_command, show
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,33 +30,31 @@ class DemoConfig:
             raise UserError(f"--steps is {self.steps}; it must be at least 1")
 
 
-def run(config: DemoConfig) -> None:
-    """Train with each way and print one line for it."""
+def run(config: DemoConfig) -> int:
+    """Train with each way and print one line for it; return the exit status."""
     from adapt.adapter_config import SharedGradients
     from adapt.gradient_arms import train  # loads torch
 
-    print("means over steps and blocks; g is a branch's gradient, a what is applied")
+    show("means over steps and blocks; g is a branch's gradient, a what is applied")
     names = ("|g text|", "|g video|", "cosine", "against", "|a|", "a, text", "a, video", "loss")
-    print(f"{'':<14}" + "".join(f"{name:>10}" for name in names))
+    show(f"{'':<14}" + "".join(f"{name:>10}" for name in names))
     for mode in get_args(SharedGradients):
         values = astuple(train(mode, steps=config.steps, seed=config.seed))[1:]
-        print(f"{mode:<14}" + "".join(f"{value:>10.3f}" for value in values))
+        show(f"{mode:<14}" + "".join(f"{value:>10.3f}" for value in values), flush=True)
+    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 done, 1 the user must change something."""
+    """Run the command. Returns 0 done, 1 the user must change something, 130 interrupted."""
     import tyro
 
-    try:
-        run(
-            tyro.cli(
-                DemoConfig, args=argv, prog="python -m adapt.gradient_demo", description=__doc__
-            )
-        )
-    except UserError as error:
-        print(f"adapt.gradient_demo: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_command(
+        "adapt.gradient_demo",
+        lambda: tyro.cli(
+            DemoConfig, args=argv, prog="python -m adapt.gradient_demo", description=__doc__
+        ),
+        run,
+    )
 
 
 if __name__ == "__main__":

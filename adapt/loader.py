@@ -1,17 +1,19 @@
 """Batches for training and views for evaluation: in an order that nothing but the seed decides.
 
-Shapes: B videos, V views of a video, T frames, S pixels on a side; pixels are float32, normalised.
+Shapes: B videos, V views of a video, T frames, S pixels on a side. Frames travel as bytes, a
+quarter of what pixels are, and become pixels on the device that the model is on.
 """
 
 import hashlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,6 +25,25 @@ from adapt.loader_quarantine import Quarantine
 from adapt.splits import Video, VideoList
 from adapt.video import check_decoder
 from adapt.video_config import ClipConfig, Colour, LoadConfig, ViewConfig
+
+
+class Normalise:
+    """Frames in 0..255 become pixels, `(frame / 255 - mean) / std`.
+
+    Args:
+        mean: Of red, green and blue, in [0, 1].
+        std: The same.
+    """
+
+    def __init__(self, mean: Colour, std: Colour) -> None:
+        self._scale = (1 / (255 * torch.tensor(std))).view(3, 1, 1)
+        self._shift = (-torch.tensor(mean) / torch.tensor(std)).view(3, 1, 1)
+
+    def __call__(self, frames: Tensor, device: torch.device | str = "cpu") -> Tensor:
+        """Bring (..., S, S, 3) uint8 to a device, as (..., 3, S, S) float32."""
+        there = frames.to(device, non_blocking=True).movedim(-1, -3)
+        pixels = there.to(torch.float32, memory_format=torch.contiguous_format)
+        return pixels.mul_(self._scale.to(device)).add_(self._shift.to(device))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,9 +61,11 @@ class BadVideo:
 class Batch:
     """The part of one step's videos that this process has."""
 
-    videos: Tensor
-    """(B, T, 3, S, S), float32. B is less than the batch size where videos could not be read, and
-    at the end of an epoch; it may be 0."""
+    frames: Tensor
+    """(B, T, S, S, 3), uint8. B is less than the batch size where videos could not be read, and
+    at the end of an epoch; it may be 0. Of videos that were not to be decoded there is no row."""
+
+    normalise: Normalise
 
     labels: Tensor
     """(B,), int64."""
@@ -50,11 +73,18 @@ class Batch:
     indices: Tensor
     """(B,), int64: places in the list."""
 
+    decoded: tuple[int, ...]
+    """Which of the B have a row in `frames`, ascending; all, unless some were not to be decoded."""
+
     waited_seconds: float
     """How long the caller waited for this batch."""
 
     failed: tuple[BadVideo, ...]
     """Videos found to be unreadable since the last batch."""
+
+    def pixels(self, device: torch.device | str = "cpu") -> Tensor:
+        """Return (B, T, 3, S, S), float32."""
+        return self.normalise(self.frames, device)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,8 +94,14 @@ class VideoViews:
     index: int
     """Its place in the list."""
 
-    views: Tensor
-    """(V, T, 3, S, S), float32: the crops of the first clip, then those of the second, ..."""
+    frames: Tensor
+    """(V, T, S, S, 3), uint8: the crops of the first clip, then those of the second, ..."""
+
+    normalise: Normalise
+
+    def pixels(self, device: torch.device | str = "cpu") -> Tensor:
+        """Return (V, T, 3, S, S), float32."""
+        return self.normalise(self.frames, device)
 
 
 class _Loader:
@@ -110,6 +146,7 @@ class TrainLoader(_Loader):
         rank: This process.
         world_size: How many processes there are.
         quarantine: File of bad videos, read now and added to; those in it are not tried again.
+        is_kept: Whether a video need not be decoded, asked of each as an epoch begins.
 
     Raises:
         UserError: More videos than allowed are bad, or the decoder is not installed.
@@ -128,13 +165,15 @@ class TrainLoader(_Loader):
         rank: int = 0,
         world_size: int = 1,
         quarantine: Path | None = None,
+        is_kept: Callable[[Video], bool] | None = None,
     ) -> None:
         self._list, self._load, self._seed = videos, load, seed
+        self._is_kept = is_kept
         self._num_frames, self._image_size = num_frames, image_size
         self._batch_size, self._rank, self._world_size = batch_size, rank, world_size
         self._keys = [video_key(video) for video in videos.videos]
         self._labels = videos.labels
-        self._normalise = _Normalise(clip.mean, clip.std)
+        self._normalise = Normalise(clip.mean, clip.std)
         allowed = load.allowed_bad_videos(len(self._keys))
         self._bad = Quarantine(quarantine, allowed, frozenset(self._keys))
         self.flip = clip.flip_probability(videos.readable_names) if clip.augment else 0.0
@@ -159,14 +198,18 @@ class TrainLoader(_Loader):
             UserError: More videos than allowed cannot be read; the message lists them.
         """
         steps = self._plan(epoch)[start_step:]
-        jobs = (self._job(index, epoch) for step in steps for index in step)
+        kept = {index for step in steps for index in step if self._need_not_decode(index)}
+        jobs = (self._job(index, epoch) for step in steps for index in step if index not in kept)
         ahead = self._batch_size + 2 * self._load.num_workers
         outcomes = self._pool.run(jobs, ahead)
         try:
             for step in steps:
-                yield self._batch(step, outcomes)
+                yield self._batch(step, kept, outcomes)
         finally:
             outcomes.close()
+
+    def _need_not_decode(self, index: int) -> bool:
+        return self._is_kept is not None and self._is_kept(self._list.videos[index])
 
     def _plan(self, epoch: int) -> list[list[int]]:
         """Return the places in the list of each step, for this process, known bad ones left out."""
@@ -178,11 +221,14 @@ class TrainLoader(_Loader):
         ]
         return [[i for i in step if self._keys[i] not in self._bad] for step in steps]
 
-    def _batch(self, step: list[int], outcomes: Iterator[Frames | Bad]) -> Batch:
+    def _batch(self, step: list[int], kept: set[int], outcomes: Iterator[Frames | Bad]) -> Batch:
         began = time.perf_counter()
-        good: list[tuple[int, Frames]] = []
+        good: list[tuple[int, Frames | None]] = []
         failed = []
         for index in step:
+            if index in kept:
+                good.append((index, None))
+                continue
             outcome = next(outcomes)
             if isinstance(outcome, Bad):
                 self._bad.add(self._keys[index], outcome)
@@ -190,14 +236,17 @@ class TrainLoader(_Loader):
                 failed.append(BadVideo(index=index, name=name, reason=str(outcome)))
             else:
                 good.append((index, outcome))
-        shape = (len(good), self._num_frames, 3, self._image_size, self._image_size)
-        videos = torch.empty(shape)
-        for place, (_, frames) in zip(videos, good, strict=True):
-            self._normalise(frames, place)
+        clips = {place: frames for place, (_, frames) in enumerate(good) if frames is not None}
+        size = self._image_size
+        stacked = np.empty((len(clips), self._num_frames, size, size, 3), np.uint8)
+        for row, frames in zip(stacked, clips.values(), strict=True):
+            row[...] = frames
         return Batch(
-            videos=videos,
+            frames=torch.from_numpy(stacked),
+            normalise=self._normalise,
             labels=torch.tensor([self._labels[i] for i, _ in good], dtype=torch.int64),
             indices=torch.tensor([i for i, _ in good], dtype=torch.int64),
+            decoded=tuple(clips),
             waited_seconds=time.perf_counter() - began,
             failed=tuple(failed),
         )
@@ -246,7 +295,7 @@ class ViewLoader(_Loader):
         self._videos, self._views, self._load = videos.videos, views, load
         self._num_frames, self._image_size = num_frames, image_size
         self._share = range(rank, len(self._videos), world_size)
-        self._normalise = _Normalise(views.mean, views.std)
+        self._normalise = Normalise(views.mean, views.std)
         super().__init__(load)
 
     def __len__(self) -> int:
@@ -271,15 +320,10 @@ class ViewLoader(_Loader):
                     bad.add(video_key(video), outcome)
                     yield BadVideo(index=index, name=video.name, reason=str(outcome))
                 else:
-                    yield VideoViews(index=index, views=self._views_of(outcome))
+                    frames = torch.from_numpy(outcome)
+                    yield VideoViews(index=index, frames=frames, normalise=self._normalise)
         finally:
             outcomes.close()
-
-    def _views_of(self, frames: Frames) -> Tensor:
-        views = torch.empty((*frames.shape[:2], 3, *frames.shape[2:4]))
-        for view, place in zip(frames, views, strict=True):
-            self._normalise(view, place)
-        return views
 
     def _job(self, video: Video) -> Job:
         return ViewJob(
@@ -316,16 +360,3 @@ def _source(video: Video, load: LoadConfig) -> Source:
         end_seconds=video.end_seconds,
         decoder=load.decoder,
     )
-
-
-class _Normalise:
-    """Pixels in 0..255 become `(pixel / 255 - mean) / std`."""
-
-    def __init__(self, mean: Colour, std: Colour) -> None:
-        self._scale = (1 / (255 * torch.tensor(std))).view(3, 1, 1)
-        self._shift = (-torch.tensor(mean) / torch.tensor(std)).view(3, 1, 1)
-
-    def __call__(self, frames: Frames, place: Tensor) -> None:
-        """Write (T, S, S, 3) uint8 into (T, 3, S, S) floats."""
-        place.copy_(torch.from_numpy(frames).permute(0, 3, 1, 2))
-        place.mul_(self._scale).add_(self._shift)

@@ -14,24 +14,26 @@ from collections.abc import Sequence
 import tyro
 
 from adapt.miniature_config import MiniatureConfig
-from describe.errors import UserError
+from describe.terminal import run_command
+
+
+def run(config: MiniatureConfig) -> int:
+    """Write the world; return the exit status."""
+    from adapt.miniature_files import write_miniature
+
+    write_miniature(config)
+    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 done, 1 the user must change something."""
-    try:
-        config = tyro.cli(
+    """Run the command. Returns 0 done, 1 the user must change something, 130 interrupted."""
+    return run_command(
+        "adapt.miniature",
+        lambda: tyro.cli(
             MiniatureConfig, args=argv, prog="python -m adapt.miniature", description=__doc__
-        )
-        from adapt.miniature_files import write_miniature
-
-        write_miniature(config)
-    except UserError as error:
-        print(f"adapt.miniature: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+        ),
+        run,
+    )
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from adapt.miniature_config import MiniatureConfig
 from adapt.miniature_render import render
 from adapt.miniature_world import TASKS, make_film
 from describe.errors import UserError
+from describe.terminal import show
 
 SIZE = 64
 """Height and width of the files, in pixels: decord cannot read widths that 32 does not divide."""
@@ -111,7 +112,7 @@ def write_miniature(config: MiniatureConfig) -> None:
         raise UserError(f"cannot write {error.filename or root}: {error.strerror}") from error
     for variant in VARIANTS:
         write_descriptions(root / "descriptions", variant)
-    print(f"{sum(map(len, written))} videos of {len(actions)} actions in {root}")
+    show(f"{sum(map(len, written))} videos of {len(actions)} actions in {root}")
 
 
 def _refuse_full(root: Path) -> None:

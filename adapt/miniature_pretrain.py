@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from describe.errors import UserError
+from describe.terminal import run_command, show
 
 if TYPE_CHECKING:
     import torch
@@ -60,8 +61,8 @@ class PretrainConfig:
             raise UserError(f"--steps is {self.steps}; it must be at least 1")
 
 
-def pretrain(config: PretrainConfig) -> None:
-    """Train and write the weights."""
+def pretrain(config: PretrainConfig) -> int:
+    """Train and write the weights; return the exit status."""
     import torch
 
     from adapt.miniature_pairs import (
@@ -79,7 +80,7 @@ def pretrain(config: PretrainConfig) -> None:
     pairs = Pairs(config.pool, config.vague_share, config.seed)
     backbone = new_backbone(pairs.in_use)
     optimizers = _optimizers(backbone)
-    print(f"{config.pool} films drawn after {time.monotonic() - begun:.0f} s", flush=True)
+    show(f"{config.pool} films drawn after {time.monotonic() - begun:.0f} s", flush=True)
     for step in range(config.steps):
         done = step / config.steps
         rate = config.learning_rate * min(20 * done, 0.5 + 0.5 * math.cos(math.pi * done))
@@ -96,12 +97,13 @@ def pretrain(config: PretrainConfig) -> None:
             optimizer.zero_grad()
         if (step + 1) % REPORT_STEPS == 0:
             seconds = time.monotonic() - begun
-            print(f"step {step + 1} loss {loss.item():.3f} {seconds:.0f} s", flush=True)
+            show(f"step {step + 1} loss {loss.item():.3f} {seconds:.0f} s", flush=True)
         if (step + 1) % LOOK_STEPS == 0 or step + 1 == config.steps:
-            print(f"  {zero_shot(backbone, pairs.in_use)}", flush=True)
+            show(f"  {zero_shot(backbone, pairs.in_use)}", flush=True)
             with torch.no_grad():
                 backbone.temp.fill_(temperature)
             save_miniature_backbone(backbone, pairs.in_use, config.out)
+    return 0
 
 
 def _optimizers(backbone: "ViCLIP") -> "list[torch.optim.Optimizer]":
@@ -120,23 +122,19 @@ def _optimizers(backbone: "ViCLIP") -> "list[torch.optim.Optimizer]":
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 done, 1 the user must change something."""
+    """Run the command. Returns 0 done, 1 the user must change something, 130 interrupted."""
     import tyro
 
-    try:
-        config = tyro.cli(
+    return run_command(
+        "adapt.miniature_pretrain",
+        lambda: tyro.cli(
             PretrainConfig,
             args=argv,
             prog="python -m adapt.miniature_pretrain",
             description=__doc__,
-        )
-        pretrain(config)
-    except UserError as error:
-        print(f"adapt.miniature_pretrain: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+        ),
+        pretrain,
+    )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from describe.errors import UserError
+from describe.terminal import run_command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +64,8 @@ class ModelConfig:
                 raise UserError(f"--{flag} is {getattr(self, name)}; it must be at least 1")
 
 
-def run(config: ModelConfig) -> None:
-    """Print the table."""
+def run(config: ModelConfig) -> int:
+    """Print the table; return the exit status."""
     import torch
 
     from adapt.adapted import AdaptedModel
@@ -88,18 +89,18 @@ def run(config: ModelConfig) -> None:
     print_table(
         model, title, config.dataset, batch=config.batch, num_descriptions=config.num_descriptions
     )
+    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 done, 1 the user must change something."""
+    """Run the command. Returns 0 done, 1 the user must change something, 130 interrupted."""
     import tyro
 
-    try:
-        run(tyro.cli(ModelConfig, args=argv, prog="python -m adapt.model", description=__doc__))
-    except UserError as error:
-        print(f"adapt.model: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_command(
+        "adapt.model",
+        lambda: tyro.cli(ModelConfig, args=argv, prog="python -m adapt.model", description=__doc__),
+        run,
+    )
 
 
 if __name__ == "__main__":

@@ -19,8 +19,7 @@ from adapt.splits import VIDEO_SUFFIXES, Video, VideoList
 from describe.classes import ActionClass
 from describe.errors import UserError
 from describe.escape import printable
-
-INTERRUPTED = 130
+from describe.terminal import run_command, say, show
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,29 +145,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     import tyro
 
-    try:
-        config = tyro.cli(
+    return run_command(
+        "adapt.predict",
+        lambda: tyro.cli(
             PredictConfig, args=argv, prog="python -m adapt.predict", description=__doc__,
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-        )  # fmt: skip
-        predictions = predict(config)
-    except UserError as error:
-        print(f"adapt.predict: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("adapt.predict: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        ),
+        run,
+    )  # fmt: skip
+
+
+def run(config: PredictConfig) -> int:
+    """Predict and print; return 1 where a video could not be read."""
+    predictions = predict(config)
     text = (
         json.dumps(as_json(config.run, predictions), indent=1)
         if config.json
         else as_text(predictions)
     )
     if text:
-        print(text, flush=True)
+        show(text, flush=True)
     failed = [each for each in predictions if each.error]
     for each in failed:
         line = f"{printable(str(each.path))}: {printable(each.error)}"
-        print(f"adapt.predict: left out {line}", file=sys.stderr)
+        say(f"adapt.predict: left out {line}")
     return 1 if failed else 0
 
 

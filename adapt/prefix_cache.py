@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from adapt.adapted import AdaptedModel, Prefix
@@ -39,6 +40,15 @@ class PrefixCache:
         if model.config.method == "full":
             raise UserError("a fully trained backbone has no frozen prefix to keep")
 
+    def holds(self, key: str) -> bool:
+        """Whether the prefix of a clip is there, whole: then nobody needs its pixels."""
+        path = self._path(self._tagged(key))
+        try:
+            with safe_open(path, framework="pt"):  # reads the header, and compares the size
+                return True
+        except (OSError, SafetensorError):
+            return False
+
     def fetch(self, keys: Sequence[str], load: Callable[[Sequence[int]], Tensor]) -> Prefix:
         """Return the prefixes of a batch; those that are missing are computed and kept.
 
@@ -47,8 +57,7 @@ class PrefixCache:
             load: Given the positions in `keys` that are missing, their pixels (b, T, 3, H, W).
         """
         device = self._model.backbone.temp.device
-        if torch.is_autocast_enabled(device.type):
-            keys = [f"{key} {torch.get_autocast_dtype(device.type)}" for key in keys]
+        keys = [self._tagged(key) for key in keys]
         found = {index: self._read(key) for index, key in enumerate(keys)}
         missing = [index for index, state in found.items() if state is None]
         if missing:
@@ -62,6 +71,11 @@ class PrefixCache:
             name: torch.cat([state[name].to(device) for state in states]) for name in states[0]
         }
         return Prefix(hidden=joined["hidden"], block_output=joined.get("block_output"))
+
+    def _tagged(self, key: str) -> str:
+        """Keep what is computed under autocast apart."""
+        kind = self._model.backbone.temp.device.type
+        return f"{key} {torch.get_autocast_dtype(kind)}" if torch.is_autocast_enabled(kind) else key
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()}.safetensors"

@@ -16,8 +16,7 @@ import tyro
 from adapt.quality_config import FilterConfig
 from adapt.quality_report import summary_line, worst_classes, worst_sentences
 from describe.errors import UserError
-
-INTERRUPTED = 130
+from describe.terminal import run_command, show
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +77,7 @@ def look(config: QualityConfig) -> dict[str, Any]:
     return build_constraint(backbone, described, classes, chosen).report
 
 
-def show(report: dict[str, Any], worst: int) -> str:
+def worst_of(report: dict[str, Any], worst: int) -> str:
     """Return what a person should look at first."""
     counts = report["summary"]
     lines = [f"{report['dataset']} {report['version']}: {summary_line(report)}"]
@@ -103,24 +102,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 the user must change something, 130 interrupted.
     """
-    try:
-        config = tyro.cli(
+    return run_command(
+        "adapt.quality",
+        lambda: tyro.cli(
             QualityConfig, args=argv, prog="python -m adapt.quality", description=__doc__,
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-        )  # fmt: skip
-        report = look(config)
-        if config.output is not None:
-            from adapt.files import write_atomically
+        ),
+        run,
+    )  # fmt: skip
 
-            text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
-            write_atomically(config.output, text.encode())
-    except UserError as error:
-        print(f"adapt.quality: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("adapt.quality: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    print(show(report, config.worst))
+
+def run(config: QualityConfig) -> int:
+    """Look, print, and write where asked; return the exit status."""
+    report = look(config)
+    if config.output is not None:
+        from adapt.files import write_atomically
+
+        text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+        write_atomically(config.output, text.encode())
+    show(worst_of(report, config.worst))
     return 0
 
 

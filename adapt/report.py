@@ -5,8 +5,6 @@
 Runs that differ in nothing but their seed share a row. Give runs, or folders of runs.
 """
 
-import io
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from describe.errors import UserError
+from describe.terminal import run_command, show
 
 if TYPE_CHECKING:
     from adapt.report_runs import RunRecord
@@ -47,8 +46,10 @@ class ReportConfig:
             raise UserError("give --html or --no-page, not both")
 
 
-def run(config: ReportConfig) -> None:
+def run(config: ReportConfig) -> int:
     """Write the files, then print the tables: a reader who stops early has the files.
+
+    Returns the exit status.
 
     Raises:
         UserError: A run is missing or damaged, or a file cannot be written.
@@ -73,7 +74,8 @@ def run(config: ReportConfig) -> None:
         written.append(f"page: {path}")
     print_sections(sections, others)
     for line in written:
-        print(line)
+        show(line)
+    return 0
 
 
 def _default_page(records: "Sequence[RunRecord]") -> Path:
@@ -92,19 +94,13 @@ def _default_page(records: "Sequence[RunRecord]") -> Path:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns 0 done, 1 the user must change something, 130 interrupted."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a path that the terminal cannot show
-    try:
-        run(tyro.cli(ReportConfig, args=argv, prog="python -m adapt.report", description=__doc__))
-        sys.stdout.flush()
-    except UserError as error:
-        print(f"adapt.report: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # `| head` has read enough; the files are written
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return run_command(
+        "adapt.report",
+        lambda: tyro.cli(
+            ReportConfig, args=argv, prog="python -m adapt.report", description=__doc__
+        ),
+        run,
+    )
 
 
 if __name__ == "__main__":

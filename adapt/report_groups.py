@@ -77,8 +77,10 @@ class Group:
     def is_comparable(self) -> bool:
         """Whether its numbers are honest: every video, none of which trained or chose an epoch."""
         return not self.is_leaky and all(
-            each.protocol == "every-video" and each.selection != "best-on-test"
-            for results in self.results
+            each.protocol == "every-video"
+            and each.selection != "best-on-test"
+            and not record.missing(each.list)
+            for record, results in zip(self.records, self.results, strict=True)
             for each in results
         )
 
@@ -135,12 +137,17 @@ def _by_kind(record: RunRecord) -> list[tuple[Result, ...]]:
 def _kind(record: RunRecord, result: Result) -> str:
     """Say how a result was made, where that is not the usual way."""
     parts = ["leakage allowed"] if record.leaks or result.leaks else []
+    if record.missing(result.list):
+        parts.append("videos missing")
     if result.selection == "held-out":
         parts.append("epoch chosen on held-out videos")
     if result.selection == "best-on-test":
         parts.append("epoch chosen on the test videos")
     if result.protocol == "paper":
         parts.append("paper's protocol")
+    views = f"{result.num_clips}x{result.num_crops}"
+    if views in result.manner:
+        parts.append(f"{views} views")
     if result.average != "probability":
         parts.append(f"{result.average} averaged")
     if result.precision != "fp32":
@@ -166,6 +173,7 @@ def _make(members: Sequence[tuple[RunRecord, tuple[Result, ...]]]) -> Group:
         notes=(
             *notes,
             *_leak_notes(kept),
+            *_missing_notes([record for record, _ in kept]),
             *_seed_notes([record for record, _ in kept]),
             *besides,
             *_result_notes(kept),
@@ -227,6 +235,17 @@ def _leak_notes(kept: Sequence[tuple[RunRecord, tuple[Result, ...]]]) -> list[st
         for each in results:
             notes += [f"{record.name}, {each.list}: leakage allowed: {leak}" for leak in each.leaks]
     return notes
+
+
+def _missing_notes(records: Sequence[RunRecord]) -> list[str]:
+    """Say which lists of which runs lacked videos that --allow-missing went on without."""
+    return [
+        f"{record.name}, {name}: {count} videos were missing, and --allow-missing went on without "
+        "them"
+        for record in records
+        for name in record.manifest["lists"]
+        if (count := record.missing(name))
+    ]
 
 
 def _seed_notes(records: Sequence[RunRecord]) -> list[str]:
@@ -325,21 +344,19 @@ def t_interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 def _beside_trained(groups: Sequence[Group]) -> list[Group]:
-    """Put zero-shot groups of nothing trained wherever a trained one took the same tests."""
-    trained = [g for g in groups if not g.records[0].is_untrained_zero_shot]
+    """Put groups of nothing trained wherever a trained one took the same tests."""
+    trained = [g for g in groups if not g.records[0].is_untrained]
     done: list[Group] = []
     for group in groups:
         settings: set[str] = set()
-        if group.records[0].is_untrained_zero_shot:
+        if group.records[0].is_untrained:
             settings = {other.setting for other in trained if _took_the_same_tests(group, other)}
         done += [replace(group, setting=setting) for setting in sorted(settings)] or [group]
     return done
 
 
 def _took_the_same_tests(one: Group, other: Group) -> bool:
-    """Whether two zero-shot groups share a list, and mean the same videos by each shared name."""
-    if other.records[0].task != "zero-shot":
-        return False
+    """Whether two groups share a list, and mean the same videos by each shared name."""
     ours, theirs = ({each.list: each.list_hash for each in g.results[0]} for g in (one, other))
     shared = ours.keys() & theirs.keys()
     return bool(shared) and all(ours[name] == theirs[name] for name in shared)

@@ -48,6 +48,11 @@ class RunRecord:
         """What --allow-leakage let through, such as test videos that were trained on."""
         return tuple(map(str, self.manifest.get("leaks", [])))
 
+    def missing(self, name: str) -> int:
+        """Count the videos of a list that were not there, and that --allow-missing left out."""
+        by_class: Mapping[str, int] = self.manifest.get("missing", {}).get(name, {})
+        return sum(by_class.values())
+
     @property
     def is_finished(self) -> bool:
         """Whether it was trained to its last epoch."""
@@ -94,13 +99,14 @@ class RunRecord:
     @cached_property
     def setting(self) -> str:
         """The dataset and task, such as `hmdb51, few-shot, 16 shots`."""
-        if self.is_untrained_zero_shot:
+        if self.is_untrained and self.task == "zero-shot":
             return "zero-shot, nothing trained"
         data = self.options("data")
-        task = str(data.get("task") or self.manifest["task"])
-        parts = [str(self.manifest["dataset"]), task]
-        if task in ("few-shot", "base-to-novel") and data.get("shots"):
-            parts.append(f"{data['shots']} shots")
+        parts = [str(self.manifest["dataset"]), self.task]
+        if self.is_untrained:
+            parts.append("nothing trained")
+        elif self.shots:
+            parts.append(f"{self.shots} shots")
         if data.get("split", 1) != 1:
             parts.append(f"split {data['split']}")
         return ", ".join(parts)
@@ -117,9 +123,9 @@ class RunRecord:
         return int(shots) if shots and self.task in ("few-shot", "base-to-novel") else None
 
     @property
-    def is_untrained_zero_shot(self) -> bool:
-        """Whether it is a frozen backbone tested zero-shot: then no training dataset has a say."""
-        return self.task == "zero-shot" and self.adapter == "frozen"
+    def is_untrained(self) -> bool:
+        """Whether it is a frozen backbone: then no training list, shots or dataset has a say."""
+        return self.adapter == "frozen"
 
     def options(self, part: str) -> Mapping[str, Any]:
         """Return one part of the flags."""

@@ -18,6 +18,7 @@ from adapt.report_paper import (
     paper_rows,
 )
 from describe.escape import escape, printable
+from describe.terminal import show
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -113,7 +114,7 @@ def _cell(stat: Stat | None) -> Cell:
 def _published(groups: Sequence[Group], columns: Sequence[str]) -> tuple[list[Row], list[str]]:
     """Return the paper's rows for the methods that are here, or say why they are left out."""
     records = [group.records[0] for group in groups]
-    record = next((each for each in records if not each.is_untrained_zero_shot), records[0])
+    record = next((each for each in records if not each.is_untrained), records[0])
     dataset = str(record.manifest["dataset"])
     rows = [
         row
@@ -174,7 +175,7 @@ def print_sections(sections: Sequence[Section], others: Sequence[str]) -> None:
             console.print("\nnot in the tables:")
             for line in others:  # they hold commands to copy, so no line is broken
                 console.print("- " + _terminal(line, console), soft_wrap=True)
-    print(captured.get(), end="")
+    show(captured.get().removesuffix("\n"))
 
 
 def _print_section(section: Section, console: "Console") -> None:

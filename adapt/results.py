@@ -20,7 +20,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -127,6 +127,10 @@ class Result:
     precision: str = "fp32"
     """What the forward passes were computed in."""
 
+    manner: tuple[str, ...] = ()
+    """How the evaluation was unlike the run's own, where it was told to be: other views (`10x3`),
+    precision (`bf16`) or mean over views (`cosine`). Part of its name."""
+
     leaks: tuple[str, ...] = ()
     """How videos of the list were trained on, where that was allowed; empty of an honest list."""
 
@@ -139,7 +143,7 @@ class Result:
     @property
     def name(self) -> str:
         """What its files are called."""
-        return result_name(self.list, self.selection, self.protocol)
+        return result_name(self.list, self.selection, self.protocol, self.manner)
 
     @property
     def num_views(self) -> int:
@@ -174,12 +178,19 @@ class Result:
 
 
 def result_name(
-    list_name: str, selection: Selection = "last", protocol: Protocol = "every-video"
+    list_name: str,
+    selection: Selection = "last",
+    protocol: Protocol = "every-video",
+    manner: Sequence[str] = (),
 ) -> str:
-    """Return what the files of a result are called, without suffix."""
-    chosen = "" if selection == "last" else ".best"
-    paper = ".paper" if protocol == "paper" else ""
-    return re.sub(r"[^\w.-]", "_", list_name) + chosen + paper
+    """Return what the files of a result are called, without suffix: `test.best.10x3.paper`.
+
+    Whatever was done unlike the run's own evaluation is in the name, so that no evaluation takes
+    the place of another.
+    """
+    chosen = [] if selection == "last" else ["best"]
+    paper = ["paper"] if protocol == "paper" else []
+    return ".".join([re.sub(r"[^\w.-]", "_", list_name), *chosen, *manner, *paper])
 
 
 def write_result(folder: Path, result: Result, videos: VideoScores) -> Path:
@@ -225,7 +236,8 @@ def read_result(path: Path) -> Result:
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise UserError(f"{path} is no result of format {FORMAT}; {_REMEDY}")
     names = {each.name for each in fields(Result)} - {"path"}
-    record.setdefault("leaks", [])  # results have it since lists of one's own are checked
+    for name in ("leaks", "manner"):  # results of earlier versions have none
+        record.setdefault(name, [])
     missing = sorted(names - set(record))
     if missing:
         raise UserError(f"{path} has no {missing[0]}; {_REMEDY}")

@@ -37,6 +37,27 @@ def folder_rows(names: Sequence[str]) -> list[Row]:
     return rows
 
 
+def nested_note(rows: Sequence[Row]) -> list[str]:
+    """Return a note where what seem to be classes may be datasets, or parts, that hold them.
+
+    Args:
+        rows: Of class folders; `class_name` is the folder's.
+    """
+    inner: dict[str, set[str]] = {}
+    for row in rows:
+        folders = row.name.split("/")[:-1]
+        below = folders[folders.index(row.class_name or "") + 1 :]
+        inner.setdefault(row.class_name or "", set()).add(below[0] if below else "")
+    if not inner or any("" in found or len(found) < 2 for found in inner.values()):
+        return []
+    first = next(iter(inner))
+    return [
+        f"each of the {len(inner)} class folders ({', '.join(list(inner)[:3])}) holds folders of "
+        f"its own, such as {first}/{min(inner[first])}; if those are the classes, --videos is one "
+        "folder too high"
+    ]
+
+
 def known_rows(rows: Sequence[Row], names: ClassNames) -> tuple[list[Row], list[str]]:
     """Return the rows whose folder is a class, and a note on the folders that are none."""
     kept = [row for row in rows if names.known(row.class_name or "")]

@@ -12,7 +12,7 @@ from pathlib import Path
 from adapt.data_config import DataConfig
 from adapt.sampling import divide
 from adapt.split_files import WORDS, ListFolder, find_lists, list_folders, patterns
-from adapt.split_folders import folder_rows, known_rows
+from adapt.split_folders import folder_rows, known_rows, nested_note
 from adapt.split_hmdb import FILE as HMDB_FILE
 from adapt.split_hmdb import read_hmdb
 from adapt.split_index import VideoIndex
@@ -187,8 +187,9 @@ class Collection:
     def folder_rows(self) -> list[Row]:
         """Return the videos in class folders, with official class names."""
         names = ClassNames(self.classes)
-        rows, notes = known_rows(folder_rows(self.index.names), names)
-        self.note(notes)
+        found = folder_rows(self.index.names)
+        rows, notes = known_rows(found, names)
+        self.note(notes if self.dataset in known_datasets() else [*notes, *nested_note(found)])
         return [replace(row, class_name=names.known(row.class_name or "")) for row in rows]
 
     def _shown(self, row: Row, names: ClassNames) -> str | None:

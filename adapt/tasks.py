@@ -17,6 +17,8 @@ from adapt.split_store import read_list, write_list
 from adapt.splits import Video, VideoList
 from adapt.tasks_make import Task, make_task, summary
 from describe.errors import UserError
+from describe.escape import printable
+from describe.terminal import run_command, show
 
 __all__ = [
     "Task",
@@ -28,8 +30,6 @@ __all__ = [
     "read_list",
     "write_list",
 ]
-
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +49,7 @@ class TasksConfig:
     """Videos of each list to print."""
 
 
-def printable(text: str) -> str:
-    """Return `text` with control characters spelt out: a file's name must not steer a terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
-def show(task: Task, rows: int) -> str:
+def overview(task: Task, rows: int) -> str:
     """Return what a person looks at before training."""
     lines = [f"task {task.name}"]
     summaries = set()
@@ -87,21 +82,26 @@ def _lenient(config: TasksConfig) -> Task:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns 0 ready, 1 the user must change something, 130 interrupted."""
-    try:
-        config = tyro.cli(TasksConfig, args=argv, prog="python -m adapt.tasks", description=__doc__)
-        print(show(_lenient(config), config.rows))
-        task = make_task(config.data, seed=config.seed)
-        if config.write is not None:
-            lists = [task.train, *([task.held_out] if task.held_out else []), *task.evaluations]
-            for each in lists:
-                write_list(each, config.write / f"{each.name}.csv")
-            print(f"wrote {len(lists)} lists to {config.write}")
-    except UserError as error:
-        print(f"adapt.tasks: {printable(str(error))}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("adapt.tasks: interrupted; nothing was changed", file=sys.stderr)
-        return INTERRUPTED
+    return run_command(
+        "adapt.tasks",
+        lambda: tyro.cli(TasksConfig, args=argv, prog="python -m adapt.tasks", description=__doc__),
+        run,
+    )
+
+
+def run(config: TasksConfig) -> int:
+    """Show the lists, and keep them where asked; return the exit status.
+
+    Raises:
+        UserError: A training would be refused.
+    """
+    show(overview(_lenient(config), config.rows))
+    task = make_task(config.data, seed=config.seed)
+    if config.write is not None:
+        lists = [task.train, *([task.held_out] if task.held_out else []), *task.evaluations]
+        for each in lists:
+            write_list(each, config.write / f"{each.name}.csv")
+        show(f"wrote {len(lists)} lists to {config.write}")
     return 0
 
 

@@ -39,7 +39,10 @@ class Files:
         """Raise a `UserError` if anything is missing and that was not allowed."""
         if self._texts and not self.config.allow_missing:
             more = "; other lists lack videos too" if len(self._texts) > 1 else ""
-            raise UserError(f"{self._texts[0]}{more}; --allow-missing goes on without them")
+            raise UserError(
+                f"{self._texts[0]}{more}; `python -m adapt.tasks` with these flags counts every "
+                "class, --allow-missing goes on without them"
+            )
 
     def notes(self, parts: Parts) -> list[str]:
         """Return what was decided in reading, and what is missing."""

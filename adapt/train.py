@@ -10,7 +10,6 @@ that was stopped goes on with `--resume runs/<name>`. On several GPUs:
 import argparse
 import signal
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
@@ -22,14 +21,13 @@ from adapt.run_folder import open_run
 from adapt.train_config import TrainConfig
 from adapt.train_signals import SignalWatch, Stopped
 from describe.errors import UserError
+from describe.terminal import run_command, say
 
 if TYPE_CHECKING:
     from adapt.adapted import AdaptedModel
     from adapt.loader import Batch
     from adapt.train_session import Session
     from adapt.train_setup import Plan
-
-INTERRUPTED = 130
 
 
 def train(session: "Session", watch: SignalWatch) -> None:
@@ -178,7 +176,7 @@ def _run(plan: "Plan") -> int:
             note_status(plan, "stopped")
             if plan.processes.is_main:
                 again = f"python -m adapt.train --resume {plan.folder}"
-                print(f"adapt.train: saved after {stopped}; go on with `{again}`", file=sys.stderr)
+                say(f"adapt.train: saved after {stopped}; go on with `{again}`")
             return stopped.exit_status
         except (UserError, KeyboardInterrupt):
             with suppress(UserError):  # a full disk, perhaps; the first error is the one to tell
@@ -251,15 +249,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 the user must change something, 130 or 143 stopped by a signal.
     """
-    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
-    try:
-        return run(read_flags(sys.argv[1:] if argv is None else argv))
-    except UserError as error:
-        print(f"adapt.train: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("adapt.train: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    return run_command(
+        "adapt.train", lambda: read_flags(sys.argv[1:] if argv is None else argv), run
+    )
 
 
 if __name__ == "__main__":

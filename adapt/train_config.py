@@ -1,9 +1,9 @@
 """What one `python -m adapt.train` run is asked to do, and the paper's recipe for each task."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from adapt.data_config import DataConfig
 from adapt.quality_config import FilterConfig
@@ -11,10 +11,17 @@ from adapt.video_config import ClipConfig, LoadConfig
 from describe.errors import UserError
 
 AdapterName = Literal[
-    "msta", "msta-text", "msta-video", "msta-no-shared", "adaptformer", "lora", "st_adapter",
-    "full", "frozen",
+    "msta", "msta-text", "msta-video", "msta-no-shared", "msta-separate", "adaptformer", "lora",
+    "st_adapter", "full", "frozen",
 ]  # fmt: skip
 Select = Literal["last", "held-out", "best-on-test"]
+
+# What may be another when a run goes on: nothing that its weights depend on, save rounding.
+MACHINE_FIELDS = frozenset(
+    ("resume", "dry_run", "videos", "test_videos", "workers", "video_timeout", "frame_cache",
+     "max_bad_videos", "device", "accumulate", "recompute", "checkpoint_minutes", "max_bad_steps",
+     "tensorboard")
+)  # fmt: skip
 
 NO_DESCRIPTIONS = "none"
 
@@ -70,6 +77,16 @@ class ModelOptions:
     rank: int = 16
     """lora: rank of each update."""
 
+    class_token: Literal["spatial", "temporal", "none"] = "spatial"
+    """msta, which the paper leaves open: whether the video's class token gets the linear part of
+    the adapter alone, the convolution too (as a clip of one frame), or nothing."""
+
+    input_norm: bool = True
+    """msta, which the paper leaves open: read a block's input after the block's own ln_1."""
+
+    gradient_scaling: bool = True
+    """msta, which the paper leaves open: keep `scale` out of the adapter's own gradients."""
+
     shared_gradients: Literal[
         "published", "balanced", "projected", "detach_text", "detach_video"
     ] = "published"
@@ -77,8 +94,16 @@ class ModelOptions:
 
     def __post_init__(self) -> None:
         """Refuse what no adapter has."""
-        if not self.temporal and not self.adapter.startswith("msta"):
-            raise UserError(f"--no-temporal is for msta, and --adapter is {self.adapter}")
+        if self.adapter.startswith("msta"):
+            return
+        for flag, is_usual in (
+            ("--no-temporal", self.temporal),
+            ("--class-token", self.class_token == "spatial"),
+            ("--no-input-norm", self.input_norm),
+            ("--no-gradient-scaling", self.gradient_scaling),
+        ):
+            if not is_usual:
+                raise UserError(f"{flag} is for msta, and --adapter is {self.adapter}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +184,8 @@ class MachineOptions:
     """Compile the blocks with torch.compile."""
 
     prefix_cache: Path | None = None
-    """Folder where what the frozen blocks make of each video is kept (needs --no-augment)."""
+    """Folder where what the frozen blocks make of each video is kept (needs --no-augment). A video
+    that is there is not decoded again."""
 
     checkpoint_minutes: float = 10.0
     """A checkpoint is written after every epoch, and this often."""
@@ -167,8 +193,8 @@ class MachineOptions:
     max_bad_steps: int = 5
     """Steps in a row whose loss or gradient is not finite, after which the run stops."""
 
-    tensorboard: bool = False
-    """Also write to TensorBoard, in the run's folder."""
+    tensorboard: bool = True
+    """Also write for TensorBoard, where it is installed, into the run's folder."""
 
     def __post_init__(self) -> None:
         """Refuse values that no run could use."""
@@ -191,7 +217,8 @@ class TrainConfig:
     `none`: no consistency loss."""
 
     name: str | None = None
-    """Name of the run; by default made of dataset, task, adapter, descriptions and seed."""
+    """Name of the run; by default made of dataset, task, shots, adapter, descriptions, filter and
+    seed."""
 
     runs: Path = Path("runs")
     """Where runs are kept."""
@@ -249,10 +276,30 @@ def parse_views(text: str) -> tuple[int, int]:
 def default_name(config: TrainConfig, dataset: str) -> str:
     """Return what a run is called where the user gave no name."""
     data, model = config.data, config.model
-    task = f"{data.task}-{data.shots}" if data.task == "few-shot" else data.task
-    adapter = model.adapter if model.temporal else f"{model.adapter}-no-time"
-    described = Path(config.descriptions or NO_DESCRIPTIONS).name if config.described else "none"
-    parts = [dataset, task, adapter, described, f"seed{config.recipe.seed}"]
+    parts = [dataset, data.task]
+    if data.task in ("few-shot", "base-to-novel"):
+        parts.append(str(data.shots))
     if data.split != 1:
-        parts.insert(2, f"split{data.split}")
-    return re.sub(r"[^\w.-]", "_", "-".join(parts))
+        parts.append(f"split{data.split}")
+    parts.append(model.adapter if model.temporal else f"{model.adapter}-no-time")
+    parts.append(Path(str(config.descriptions)).name if config.described else NO_DESCRIPTIONS)
+    if config.described and config.filter.filter != "none":
+        parts.append(config.filter.filter)
+    return re.sub(r"[^\w.-]", "_", "-".join([*parts, f"seed{config.recipe.seed}"]))
+
+
+def changes(stored: Any, given: Any) -> list[tuple[str, Any, Any]]:
+    """Return the fields, at any depth, in which two configurations differ, with both values."""
+    found: list[tuple[str, Any, Any]] = []
+    for field_ in fields(stored):
+        old, new = getattr(stored, field_.name), getattr(given, field_.name)
+        if is_dataclass(new):
+            found += changes(old, new)
+        elif new != old:
+            found.append((field_.name, old, new))
+    return found
+
+
+def flag_of(name: str) -> str:
+    """Return the flag of a field."""
+    return "--" + name.replace("_", "-")

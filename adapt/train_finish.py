@@ -13,6 +13,7 @@ from adapt.splits import VideoList
 from adapt.train_manifest import note_status
 from adapt.train_setup import Plan
 from adapt.video_config import ViewConfig
+from describe.terminal import show
 
 
 def finish(plan: Plan, model: AdaptedModel, best_epoch: int | None) -> None:
@@ -50,7 +51,7 @@ def finish(plan: Plan, model: AdaptedModel, best_epoch: int | None) -> None:
     results = [_evaluate(plan, model, evaluated, videos) for videos in plan.task.evaluations]
     note_status(plan, "finished", epochs_done=plan.recipe.epochs, best_epoch=best_epoch)
     if plan.processes.is_main:
-        print(f"\n{results_table(results)}\nin {plan.folder}")
+        show(f"\n{results_table(results)}\nin {plan.folder}")
 
 
 def _evaluate(plan: Plan, model: AdaptedModel, evaluated: Evaluated, videos: VideoList) -> Result:

@@ -1,8 +1,9 @@
-"""metrics.jsonl, and TensorBoard where it is asked for."""
+"""metrics.jsonl, and TensorBoard where it is installed."""
 
 import json
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +36,25 @@ class MetricsLog:
             raise UserError(f"cannot write {path}: {error.strerror}") from error
 
     def open_tensorboard(self, folder: Path, step: int) -> None:
-        """Write numbers to TensorBoard too.
+        """Write numbers to TensorBoard too, if it is installed.
 
         Args:
             folder: Where.
             step: The first step of this process; what an earlier one wrote from there on is hidden.
 
         Raises:
-            UserError: TensorBoard is not installed.
+            UserError: The folder cannot be written.
         """
         if self._path is None:
             return
         try:
             from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise UserError("--tensorboard needs `pip install tensorboard`") from error
-        self._board = SummaryWriter(folder, purge_step=step)
+        except ImportError:
+            return
+        try:
+            self._board = SummaryWriter(folder, purge_step=step)
+        except OSError as error:
+            raise UserError(f"cannot write {folder}: {error.strerror}") from error
 
     def write(self, event: str, step: int, **values: Any) -> None:
         """Add a line.
@@ -68,9 +72,12 @@ class MetricsLog:
         except OSError as error:
             raise UserError(f"cannot write {self._path}: {error.strerror}") from error
         if self._board is not None:
-            for name, value in values.items():
-                if isinstance(value, float) and math.isfinite(value):
-                    self._board.add_scalar(f"{event}/{name}", value, step)
+            try:
+                for name, value in values.items():
+                    if isinstance(value, float) and math.isfinite(value):
+                        self._board.add_scalar(f"{event}/{name}", value, step)
+            except OSError as error:  # of an earlier line: it writes from a thread of its own
+                raise UserError(f"cannot write for TensorBoard: {error.strerror}") from error
 
     def sync(self) -> int:
         """Bring all lines to disk and return the size of the file."""
@@ -88,7 +95,8 @@ class MetricsLog:
         if self._file is not None:
             self._file.close()
         if self._board is not None:
-            self._board.close()
+            with suppress(OSError):  # metrics.jsonl has it all
+                self._board.close()
 
 
 def _finite(value: Any) -> Any:

@@ -82,6 +82,7 @@ def _manifest(plan: Plan) -> dict[str, Any]:
         "epochs_done": 0,
         "notes": list(plan.task.notes),
         "leaks": list(plan.task.leaks),
+        "missing": {name: dict(counts) for name, counts in plan.task.missing.items()},
     }
 
 
@@ -149,7 +150,7 @@ def begun(plan: Plan) -> Iterator[None]:
             raise UserError(f"cannot write {plan.folder}: {error.strerror}") from error
     with held(plan.folder):
         if is_new:
-            check_new(plan.folder)
+            check_new(plan.folder, plan.config)
             create_run(plan)
         yield
 

@@ -10,6 +10,8 @@ from typing import Protocol
 
 import torch
 
+from describe.terminal import show
+
 # Without a terminal, a line of progress this often, in seconds.
 PLAIN_EVERY_S = 10.0
 
@@ -117,12 +119,12 @@ class Lines:
             return
         self._shown_at = now
         head = f"epoch {report.epoch}/{self._num_epochs}  step {report.step}/{self._num_steps}"
-        print(f"{head}  {describe(report, rates)}  {left(report, rates, self._num_steps)} left")
-        sys.stdout.flush()
+        remaining = left(report, rates, self._num_steps)
+        show(f"{head}  {describe(report, rates)}  {remaining} left", flush=True)
 
     def note(self, line: str) -> None:
         """Print a line."""
-        print(line, flush=True)
+        show(line, flush=True)
 
     def close(self) -> None:
         """Do nothing."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import Literal
 
 from adapt.adapter_config import RECIPES, AdapterConfig, Method, num_pairs
 from adapt.backbone import VICLIP_B16, ViCLIPConfig
@@ -109,13 +110,22 @@ def resolve_adapter(config: TrainConfig, backbone: ViCLIPConfig) -> AdapterConfi
         **given,
         method=_method(model.adapter),
         branches={"msta-text": "text", "msta-video": "video"}.get(model.adapter, "both"),  # type: ignore[arg-type]
-        shared="none" if model.adapter == "msta-no-shared" else "shared",
+        shared=_SHARED.get(model.adapter, "shared"),
         temporal=model.temporal,
+        class_token=model.class_token,
+        input_norm=model.input_norm,
+        gradient_scaling=model.gradient_scaling,
         dropout=model.dropout,
         rank=model.rank,
         lora_alpha=float(model.rank),
         shared_gradients=model.shared_gradients,
     )
+
+
+_SHARED: dict[str, Literal["separate", "none"]] = {
+    "msta-no-shared": "none",
+    "msta-separate": "separate",
+}
 
 
 def _method(name: str) -> Method:

@@ -1,8 +1,7 @@
 """Going on with a run: the same lists, backbone and descriptions, or an error."""
 
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -11,17 +10,10 @@ from adapt.distributed import Processes
 from adapt.run_folder import Run, open_run
 from adapt.tasks import Task, VideoList
 from adapt.train_backbone import open_backbone
-from adapt.train_config import TrainConfig
+from adapt.train_config import MACHINE_FIELDS, TrainConfig, changes, flag_of
 from adapt.train_descriptions import find_descriptions
 from adapt.train_setup import Plan, make_plan
 from describe.errors import UserError
-
-# What may be another when a run goes on: nothing that its weights depend on, save rounding.
-MACHINE_FIELDS = frozenset(
-    ("resume", "dry_run", "videos", "test_videos", "workers", "video_timeout", "frame_cache",
-     "max_bad_videos", "device", "accumulate", "recompute", "checkpoint_minutes", "max_bad_steps",
-     "tensorboard")
-)  # fmt: skip
 
 
 def prepare_resumed(config: TrainConfig, processes: Processes, device: torch.device) -> Plan:
@@ -66,20 +58,13 @@ def merge(stored: TrainConfig, given: TrainConfig) -> TrainConfig:
     Raises:
         UserError: A flag was given that decides what is trained.
     """
-    _refuse_changes(stored, given)
-    return given
-
-
-def _refuse_changes(stored: Any, given: Any) -> None:
-    for field in fields(stored):
-        old, new = getattr(stored, field.name), getattr(given, field.name)
-        if is_dataclass(new):
-            _refuse_changes(old, new)
-        elif new != old and field.name not in MACHINE_FIELDS:
-            flag = field.name.replace("_", "-")
+    for name, _, _ in changes(stored, given):
+        if name not in MACHINE_FIELDS:
             raise UserError(
-                f"--{flag} cannot change when a run goes on; leave it out, or start another run"
+                f"{flag_of(name)} cannot change when a run goes on; leave it out, or start another "
+                "run"
             )
+    return given
 
 
 def _stored_task(run: Run, config: TrainConfig) -> Task:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 
 import torch
@@ -16,7 +17,6 @@ from adapt.prefix_cache import PrefixCache
 from adapt.run_folder import BAD_VIDEOS, BEST_ADAPTER, CHECKPOINT, METRICS
 from adapt.splits import Video
 from adapt.step import StepConfig
-from adapt.tasks import printable
 from adapt.text import tokenize_classes
 from adapt.train_finish import evaluate_epoch
 from adapt.train_log import MetricsLog
@@ -25,6 +25,7 @@ from adapt.train_progress import Display, Rates, StepReport, make_display
 from adapt.train_setup import Plan
 from adapt.train_state import Progress, load_checkpoint, save_checkpoint
 from describe.errors import UserError
+from describe.escape import printable
 
 # Names of a batch that an error shows.
 MOST_NAMES = 8
@@ -78,21 +79,15 @@ class Session:
         """
         device = self.plan.device
         if not len(batch.labels):
-            shape = (1, *batch.videos.shape[1:])
-            return torch.zeros(shape, device=device), torch.zeros(1, dtype=torch.int64).to(device)
+            _, frames, height, width, colours = batch.frames.shape
+            black = torch.zeros((1, frames, colours, height, width), device=device)
+            return black, torch.zeros(1, dtype=torch.int64, device=device)
         labels = batch.labels.to(device)
         if self.cache is None:
-            return batch.videos.to(device, non_blocking=True), labels
-        keys = [self._key(self.plan.task.train.videos[index]) for index in batch.indices.tolist()]
-        return self.cache.fetch(keys, lambda missing: batch.videos[list(missing)]), labels
-
-    def _key(self, video: Video) -> str:
-        """Name a clip for the prefix cache: the file as it is now, and what is made of it."""
-        stat = os.stat(video.path)
-        clip = self.plan.config.clip
-        parts = (video.path.resolve(), stat.st_size, stat.st_mtime_ns, video.start_seconds,
-                 video.end_seconds, clip.mean, clip.std, self.plan.config.load.decoder)  # fmt: skip
-        return repr(parts)
+            return batch.pixels(device), labels
+        videos = self.plan.task.train.videos
+        keys = [clip_key(self.plan, videos[index]) for index in batch.indices.tolist()]
+        return self.cache.fetch(keys, partial(_pixels, batch)), labels
 
     def note_bad(self, failed: Sequence[BadVideo]) -> None:
         """Say which videos could not be read."""
@@ -217,6 +212,34 @@ class Session:
         self.log.close()
 
 
+def _pixels(batch: Batch, places: Sequence[int]) -> Tensor:
+    """Return (b, T, 3, S, S): the pixels of some videos of a batch.
+
+    Raises:
+        UserError: One was not decoded, because the prefix cache had it as the epoch began.
+    """
+    rows = {place: row for row, place in enumerate(batch.decoded)}
+    if not rows.keys() >= set(places):
+        raise UserError("what --prefix-cache kept of a video has gone; go on with --resume")
+    return batch.normalise(batch.frames[[rows[place] for place in places]])
+
+
+def _is_kept(plan: Plan, cache: PrefixCache, video: Video) -> bool:
+    try:
+        return cache.holds(clip_key(plan, video))
+    except OSError:  # the video has gone since the run began: for the loader to find and name
+        return False
+
+
+def clip_key(plan: Plan, video: Video) -> str:
+    """Name a clip for the prefix cache: the file as it is now, and what is made of it."""
+    stat = os.stat(video.path)
+    clip = plan.config.clip
+    parts = (video.path.resolve(), stat.st_size, stat.st_mtime_ns, video.start_seconds,
+             video.end_seconds, clip.mean, clip.std, plan.config.load.decoder)  # fmt: skip
+    return repr(parts)
+
+
 def open_session(plan: Plan) -> Session:
     """Make a session at the start of a run, or where its checkpoint stands.
 
@@ -240,6 +263,7 @@ def open_session(plan: Plan) -> Session:
         log.open_tensorboard(plan.folder / "tensorboard", state.steps)
     sizes = plan.backbone.config
     prompts = tokenize_classes(plan.task.train.readable_names, context_length=sizes.context_length)
+    cache = None if machine.prefix_cache is None else PrefixCache(machine.prefix_cache, model)
     loader = TrainLoader(
         plan.task.train,
         plan.config.clip,
@@ -251,6 +275,7 @@ def open_session(plan: Plan) -> Session:
         rank=processes.rank,
         world_size=processes.world_size,
         quarantine=plan.folder / BAD_VIDEOS,
+        is_kept=None if cache is None else partial(_is_kept, plan, cache),
     )
     return Session(
         plan=plan,
@@ -259,7 +284,7 @@ def open_session(plan: Plan) -> Session:
         optimizer=optimizer,
         scaler=scaler,
         loader=loader,
-        cache=None if machine.prefix_cache is None else PrefixCache(machine.prefix_cache, model),
+        cache=cache,
         log=log,
         display=make_display(
             recipe.num_steps, recipe.epochs, state.steps, is_main=processes.is_main

@@ -1,5 +1,6 @@
 """Everything a run needs before its first step, found and checked: a plan. Nothing is written."""
 
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,11 +13,19 @@ from adapt.backbone import ViCLIP
 from adapt.checkpoint import backbone_hash
 from adapt.constraint import Constraint, build_constraint
 from adapt.distributed import Processes
-from adapt.run_folder import MANIFEST
+from adapt.run_folder import MANIFEST, open_run
 from adapt.splits import VideoList
 from adapt.tasks import Task, make_task
 from adapt.train_backbone import lasting_source, open_backbone
-from adapt.train_config import PAPER_VIEWS, TrainConfig, default_name, parse_views
+from adapt.train_config import (
+    MACHINE_FIELDS,
+    PAPER_VIEWS,
+    TrainConfig,
+    changes,
+    default_name,
+    flag_of,
+    parse_views,
+)
 from adapt.train_descriptions import find_descriptions
 from adapt.train_recipe import Recipe, resolve_adapter, resolve_recipe
 from adapt.video_config import ViewConfig
@@ -76,7 +85,7 @@ def prepare(config: TrainConfig, processes: Processes, device: torch.device) -> 
     """
     config = with_dataset(config)
     folder = config.runs / str(config.name)
-    check_new(folder)
+    check_new(folder, config)
     trains = config.model.adapter != "frozen"
     task = make_task(
         config.data, seed=config.recipe.seed, need_train=trains, remember=not config.dry_run
@@ -93,14 +102,32 @@ def prepare(config: TrainConfig, processes: Processes, device: torch.device) -> 
     return make_plan(config, processes, device, task, described, source, backbone.to(device))
 
 
-def check_new(folder: Path) -> None:
+def check_new(folder: Path, config: TrainConfig) -> None:
     """Refuse to begin a run in the folder of another.
 
     Raises:
-        UserError: A run is there.
+        UserError: A run is there; in what it differs is said, and a name that would tell the two
+            apart.
     """
-    if (folder / MANIFEST).exists():
-        raise UserError(f"{folder} exists; go on with --resume {folder}, or give another --name")
+    if not (folder / MANIFEST).exists():
+        return
+    differing = [
+        (flag_of(name), old, new)
+        for name, old, new in changes(open_run(folder).config, config)
+        if name not in MACHINE_FIELDS | {"runs"}
+    ]
+    if not differing:
+        raise UserError(
+            f"{folder} exists, made with the same flags; go on with --resume {folder}, or give "
+            "another --name"
+        )
+    flag, old, new = differing[0]
+    more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
+    name = re.sub(r"[^\w.-]+", "_", f"{folder.name}-{flag.strip('-')}-{new}")
+    raise UserError(
+        f"{folder} exists, made with {flag} {old} where this one has {new}{more}; give this one a "
+        f"name of its own, such as --name {name}, or go on with --resume {folder}"
+    )
 
 
 def make_plan(

@@ -10,12 +10,13 @@ from adapt.adapter_config import AdapterConfig
 from adapt.backbone import ViCLIP
 from adapt.quality_report import summary_line
 from adapt.splits import VideoList
-from adapt.tasks import printable
 from adapt.text import tokenize_classes
 from adapt.token_forest import plant
 from adapt.train_checks import step_bytes
 from adapt.train_recipe import Recipe
 from adapt.train_setup import Plan
+from describe.escape import printable
+from describe.terminal import show
 
 # The lines are broken here; they are read on terminals and in log files.
 MAX_COLUMNS = 80
@@ -24,7 +25,7 @@ MAX_COLUMNS = 80
 def print_plan(plan: Plan) -> None:
     """Print the plan."""
     for head, text in plan_lines(plan):
-        print(textwrap.fill(
+        show(textwrap.fill(
             text, initial_indent=f"{head:<13} ", subsequent_indent=" " * 14, width=MAX_COLUMNS,
             break_long_words=False, break_on_hyphens=False,
         ))  # fmt: skip

@@ -165,7 +165,7 @@ def train(clips: VideoList, steps: int) -> Run:
         for batch in islice(batches, steps):
             waited_s += batch.waited_seconds
             accumulate_gradients(
-                model, prompts, descriptions, batch.videos, batch.labels, StepConfig()
+                model, prompts, descriptions, batch.pixels(), batch.labels, StepConfig()
             )
             optimizer.step()
             optimizer.zero_grad()
@@ -191,8 +191,8 @@ def evaluate(clips: VideoList, views: ViewConfig) -> Run:
         while (each := next(found, None)) is not None:
             assert isinstance(each, VideoViews), each
             waited_s += time.perf_counter() - asked
-            for part in each.views.split(3):
-                model.encode_video(part)
+            for part in each.frames.split(3):
+                model.encode_video(each.normalise(part))
             asked = time.perf_counter()
         waited_s += time.perf_counter() - asked
     wall_s = time.perf_counter() - began

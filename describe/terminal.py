@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
 
 from describe.errors import UserError
+from describe.escape import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -203,7 +204,7 @@ def run_command(
             return 0
         return run(config)
     except UserError as error:
-        say(f"{name}: {error}")
+        say(f"{name}: {printable(str(error))}")
         return 1
     except KeyboardInterrupt:
         say(f"{name}: interrupted" + (f"; {if_interrupted}" if if_interrupted else ""))
@@ -220,9 +221,9 @@ def say(line: str = "") -> None:
     _print(line, sys.stderr, flush=True)
 
 
-def show(line: str = "") -> None:
+def show(line: str = "", *, flush: bool = False) -> None:
     """Print a line of results to standard output, in whatever encoding that has."""
-    _print(line, sys.stdout)
+    _print(line, sys.stdout, flush=flush)
 
 
 def _print(line: str, stream: TextIO, *, flush: bool = False) -> None:

@@ -138,6 +138,23 @@ def test_of_several_results_one_must_be_named(runs, capsys):
     assert "no result base in both runs" in capsys.readouterr().err
 
 
+def test_results_that_were_made_alike_are_found_under_other_names(runs, capsys):
+    pair(runs, [True] * 12, [True] * 12, {"num_clips": 4}, {"num_clips": 10})
+    assert command(runs) == 1
+    assert "unlike views: 4x3 in a/test, 10x3 in b/test" in capsys.readouterr().err
+    add_result(runs / "a", [False] * 12, num_clips=10, manner=("10x3",))
+    for flags in ((), ("--split", "test.10x3")):
+        assert command(runs, *flags) == 0
+        printed = capsys.readouterr().out
+        assert "test.10x3: 12 videos, 6 classes, 10x3 views" in printed
+        assert "B - A       +100.00 points" in printed
+    add_result(runs / "b", [True] * 12, num_clips=4, manner=("4x3",))
+    assert command(runs) == 1
+    assert "give --split with one of: test, test.10x3, test.4x3" in capsys.readouterr().err
+    assert command(runs, "--split", "test") == 0
+    assert "test: 12 videos, 6 classes, 4x3 views" in capsys.readouterr().out
+
+
 def test_a_run_without_results_says_how_to_get_them(runs, capsys):
     pair(runs, [True] * 12, [True] * 12)
     write_run(runs / "c")

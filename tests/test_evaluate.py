@@ -15,7 +15,7 @@ from adapt.adapted import AdaptedModel
 from adapt.adapter_config import AdapterConfig
 from adapt.evaluate_list import adapter_hash, evaluate_list, score_views
 from adapt.evaluate_result import summarise
-from adapt.loader import BadVideo, VideoViews
+from adapt.loader import BadVideo, Normalise, VideoViews
 from adapt.splits import Video, VideoList
 from adapt.text import tokenize_classes
 from adapt.video_config import LoadConfig, ViewConfig
@@ -37,9 +37,14 @@ def model(seed=0):
 
 def views_of(counts, seed=1):
     generator = torch.Generator().manual_seed(seed)
-    shape = (TINY.num_frames, 3, TINY.image_size, TINY.image_size)
+    shape = (TINY.num_frames, TINY.image_size, TINY.image_size, 3)
+    normalise = Normalise(ViewConfig().mean, ViewConfig().std)
     return [
-        VideoViews(index=index, views=torch.randn((count, *shape), generator=generator))
+        VideoViews(
+            index=index,
+            frames=torch.randint(0, 256, (count, *shape), generator=generator, dtype=torch.uint8),
+            normalise=normalise,
+        )
         for index, count in enumerate(counts)
     ]
 
@@ -52,7 +57,7 @@ def test_scores_are_those_of_a_plain_loop_over_views():
         classes = F.normalize(adapted.encode_prompts(prompts), dim=-1)
         for row, item in enumerate(items):
             cosines = []
-            for view in item.views:
+            for view in item.pixels():
                 video = F.normalize(adapted.encode_video(view[None]), dim=-1)
                 cosines.append((video @ classes.T)[0])
             expected = torch.stack(cosines).mean(dim=0).numpy()

@@ -56,19 +56,38 @@ def test_what_was_evaluated_is_not_evaluated_again_and_that_is_said(run, capsys)
     shutil.rmtree(run.parent / "videos", ignore_errors=True)
     assert evaluate(run) == 0
     assert "test: taken from" in capsys.readouterr().out
-    assert evaluate(run, "--views", "2x1") == 0
-    out = capsys.readouterr().out
-    assert "test: evaluated again: it had 1x1 views" in out
-    result = read_result(run / "results" / "test.json")
-    assert (result.num_clips, result.num_crops) == (2, 1)
+
+
+def test_other_views_and_precisions_are_kept_beside_the_runs_own(run, capsys):
+    own = (run / "results" / "test.json").read_bytes()
+    assert evaluate(run, "--views", "2x1", "--precision", "bf16") == 0
+    assert "taken from" not in capsys.readouterr().out
+    assert (run / "results" / "test.json").read_bytes() == own
+    result = read_result(run / "results" / "test.2x1.bf16.json")
+    assert (result.num_clips, result.num_crops, result.precision) == (2, 1, "bf16")
+    assert result.name == "test.2x1.bf16"
+    assert evaluate(run, "--views", "2x1", "--precision", "bf16") == 0
+    assert "test: taken from" in capsys.readouterr().out
+
+
+def test_a_run_is_evaluated_again_in_its_own_precision(trained, capsys):
+    train_in(trained, "--epochs", 1, "--precision", "bf16", name="half")
+    path = trained.run("half") / "results" / "test.json"
+    before = read_result(path)
+    assert evaluate(trained.run("half"), "--force") == 0
+    assert read_result(path) == before
+    assert before.precision == "bf16"
+    assert [each.name for each in sorted(path.parent.glob("*.json"))] == ["test.json"]
 
 
 def test_another_average_needs_no_video(run, capsys):
+    own = (run / "results" / "test.json").read_bytes()
     assert evaluate(run, "--average", "cosine") == 0
     assert "test: taken from" in capsys.readouterr().out
-    result = read_result(run / "results" / "test.json")
+    result = read_result(run / "results" / "test.cosine.json")
     assert result.average == "cosine"
     assert np.array_equal(result.scores, result.videos.cosines)
+    assert (run / "results" / "test.json").read_bytes() == own
 
 
 def test_a_list_that_was_edited_is_refused(run, capsys):
@@ -313,17 +332,35 @@ def test_novel_says_that_base_chose_the_epoch():
     assert "novel: the epoch was chosen on the test" in results_table(results[1:], chosen_on="base")
 
 
-def test_two_processes_write_the_same_result(run):  # failure 41
-    before = read_result(run / "results" / "test.json")
-    names, scores = before.names, before.scores
+def test_too_many_bad_videos_are_one_line_in_each_process(run, trained, tmp_path):
+    moved = Path(shutil.copytree(trained.videos, tmp_path / "videos"))
+    (broken,) = moved.rglob("fall_down_test_1.mp4")
+    broken.write_bytes(b"not a video")
+    flags = ["--videos", str(moved), "--force", "--max-bad-videos", "0"]
+    done = on_two_processes(run, *flags)
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if line.startswith("adapt.evaluate: ")]
+    # torchrun ends the second as soon as the first has ended, perhaps before it has spoken.
+    (line,) = set(lines)
+    assert line.startswith("adapt.evaluate: 1 of 9 videos cannot be read")
+    assert f'File "{ROOT}/adapt' not in done.stderr
+
+
+def on_two_processes(run, *flags):
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-        "-m", "adapt.evaluate", str(run), "--device", "cpu", "--workers", "0", "--force",
+        "-m", "adapt.evaluate", str(run), "--device", "cpu", "--workers", "0", *flags,
     ]  # fmt: skip
-    done = subprocess.run(
+    return subprocess.run(
         command, capture_output=True, text=True, cwd=ROOT, check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
+
+
+def test_two_processes_write_the_same_result(run):  # failure 41
+    before = read_result(run / "results" / "test.json")
+    names, scores = before.names, before.scores
+    done = on_two_processes(run, "--force")
     assert done.returncode == 0, done.stderr
     after = read_result(run / "results" / "test.json")
     assert after.names == names

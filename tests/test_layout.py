@@ -15,7 +15,7 @@ from describe.rules import RULES
 ROOT = Path(__file__).parent.parent
 FORBIDDEN = {"describe": {"adapt", "torch", "tests"}, "adapt": {"tests"}}
 CACHE_HANDS_OVER = ("cache", "describe/cache_command.py")
-ADAPT_MAY_USE = {"classes", "dataset", "errors", "escape", "paths", "tokens"}
+ADAPT_MAY_USE = {"classes", "dataset", "errors", "escape", "paths", "terminal", "tokens"}
 
 
 def modules(package: str) -> list[Path]:

@@ -44,7 +44,7 @@ def by_index(batches) -> dict[int, bytes]:
     return {
         int(index): video.numpy().tobytes()
         for batch in batches
-        for index, video in zip(batch.indices, batch.videos, strict=True)
+        for index, video in zip(batch.indices, batch.pixels(), strict=True)
     }
 
 
@@ -59,9 +59,9 @@ def test_every_video_is_in_an_epoch_once_under_its_own_label(seven):
     assert [len(batch.indices) for batch in batches] == [2, 2, 2, 1]
     assert sorted(sum(places(batches), [])) == [*range(7)]
     for batch in batches:
-        assert batch.videos.dtype == torch.float32
-        assert batch.videos.shape[1:] == (4, 3, 32, 32)
-        assert [level_of(video.numpy()) for video in batch.videos] == batch.indices.tolist()
+        assert batch.pixels().dtype == torch.float32
+        assert batch.pixels().shape[1:] == (4, 3, 32, 32)
+        assert [level_of(video.numpy()) for video in batch.pixels()] == batch.indices.tolist()
         assert batch.labels.tolist() == [index % 3 for index in batch.indices.tolist()]
         assert batch.waited_seconds > 0
 
@@ -106,7 +106,7 @@ def test_processes_share_the_same_steps(noisy, world_size):
         parts = [rank[step].indices.tolist() for rank in ranks]
         assert sorted(sum(parts, [])) == sorted(together.indices.tolist())
         assert parts[0] == together.indices.tolist()[::world_size]
-    assert ranks[-1][-1].videos.shape == (0, 4, 3, 32, 32)
+    assert ranks[-1][-1].pixels().shape == (0, 4, 3, 32, 32)
 
 
 def test_an_epoch_that_is_broken_off_leaves_nothing_in_the_next(noisy):
@@ -128,17 +128,17 @@ def test_frames_that_are_kept_change_nothing(noisy, kept):
 def test_frames_that_are_kept_are_not_decoded_again(noisy, monkeypatch):
     load = LoadConfig(workers=0, frame_cache=1)
     with train(noisy, load) as loader, views(noisy, load) as test:
-        first = by_index(loader.epoch(0)), [each.views for each in test]
+        first = by_index(loader.epoch(0)), [each.pixels() for each in test]
         monkeypatch.setattr("adapt.loader_job.decode", None)
         assert by_index(loader.epoch(0)) == first[0]
         assert by_index(loader.epoch(1)) != first[0]
-        assert all(map(torch.equal, [each.views for each in test], first[1]))
+        assert all(map(torch.equal, [each.pixels() for each in test], first[1]))
 
 
 def test_without_augmentation_the_clip_is_the_single_view_at_the_centre(noisy):
     clips = by_index(train(noisy, clip=ClipConfig(augment=False)).epoch(0))
     for each in views(noisy, num_clips=1, num_crops=1):
-        assert each.views[0].numpy().tobytes() == clips[each.index]
+        assert each.pixels()[0].numpy().tobytes() == clips[each.index]
 
 
 def test_views_are_those_of_a_plain_loop(noisy):
@@ -152,8 +152,8 @@ def test_views_are_those_of_a_plain_loop(noisy):
             for box in view_boxes(32, 43, 32, 3)
         ]
         wanted = torch.from_numpy(np.stack(plain)).permute(0, 1, 4, 2, 3).float()
-        assert each.views.shape == (6, 4, 3, 32, 32)
-        torch.testing.assert_close(each.views, wanted, atol=1e-5, rtol=0)
+        assert each.pixels().shape == (6, 4, 3, 32, 32)
+        torch.testing.assert_close(each.pixels(), wanted, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3])
@@ -163,7 +163,7 @@ def test_every_video_is_viewed_once_on_any_number_of_processes(seven, world_size
         share = views(seven, num_clips=1, num_crops=1, rank=rank, world_size=world_size)
         found = list(share)
         assert len(share) == len(found)
-        seen += [(each.index, level_of(each.views[0].numpy())) for each in found]
+        seen += [(each.index, level_of(each.pixels()[0].numpy())) for each in found]
     assert sorted(seen) == [(i, i) for i in range(7)]
 
 
@@ -201,7 +201,7 @@ def test_a_bad_video_leaves_its_batch_smaller_and_is_named(with_bad, tmp_path):
     assert sum(len(batch.indices) for batch in batches) == 5
     assert len(batches) == 4
     for batch in batches:
-        assert [level_of(video.numpy()) for video in batch.videos] == batch.indices.tolist()
+        assert [level_of(video.numpy()) for video in batch.pixels()] == batch.indices.tolist()
         assert batch.labels.tolist() == [index % 3 for index in batch.indices.tolist()]
     failed = {bad.index: bad for batch in batches for bad in batch.failed}
     assert failed[5] == BadVideo(index=5, name="05.avi", reason="No such file or directory")

@@ -163,6 +163,16 @@ def test_zero_shot_of_nothing_trained_stands_beside_what_took_the_same_tests(run
     assert "<p>3 runs</p>" in (runs / "report.html").read_text()  # in two tables, and one run
 
 
+def test_a_frozen_backbone_stands_beside_every_number_of_shots(runs):
+    few_shot(runs / "nothing", adapter="frozen", descriptions=None)
+    few_shot(runs / "four", shots=4)
+    few_shot(runs / "sixteen", shots=16)
+    titles = {each.title: [row.label for row in each.rows] for each in sections_of(runs)}
+    assert titles["hmdb51, few-shot, 4 shots"][0] == "frozen"
+    assert titles["hmdb51, few-shot, 16 shots"][0] == "frozen"
+    assert len(titles) == 2
+
+
 @pytest.mark.parametrize("dataset", ["k400", "hmdb51"])
 def test_zero_shot_of_nothing_trained_needs_no_other_run(runs, dataset):
     zero_shot(runs / "nothing", dataset, adapter="frozen", descriptions=None)
@@ -177,6 +187,37 @@ def test_zero_shot_on_other_videos_stands_alone(runs):
     add_result(folder, accuracy(0.5, 120), list_name="hmdb51-1", list_hash="sha256:other")
     titles = [section.title for section in sections_of(runs)]
     assert titles == ["k400, zero-shot", "zero-shot, nothing trained"]
+
+
+def test_other_views_are_a_row_of_their_own(runs):
+    for seed in (0, 1):
+        add_result(write_run(runs / f"s{seed}", seed=seed), [True] * 6 + [False] * 6)
+    add_result(runs / "s0", [True] * 12, num_clips=4, manner=("4x3",))
+    usual, other = group_runs(read_runs([runs]))
+    assert (usual.columns["top-1"].mean, len(usual.records)) == (50.0, 2)
+    assert (other.columns["top-1"].mean, len(other.records)) == (100.0, 1)
+    assert other.label.endswith("4x3 views")
+
+
+def test_a_list_with_missing_videos_is_marked_and_stands_apart(runs):
+    add_result(write_run(runs / "whole"), [True] * 12)
+    add_result(write_run(runs / "part", seed=1), [True] * 12)
+    change_json(runs / "part" / "run.json", missing={"test": {"clap": 3, "chew": 2}})
+    whole, part = group_runs(read_runs([runs]))
+    assert (whole.is_comparable, part.is_comparable) == (True, False)
+    assert "videos missing" in part.label
+    assert "part, test: 5 videos were missing, and --allow-missing went on without them" in (
+        part.notes
+    )
+    assert not whole.notes
+
+
+def test_missing_training_videos_are_noted(runs):
+    add_result(write_run(runs / "one"), [True] * 12)
+    change_json(runs / "one" / "run.json", missing={"train": {"clap": 3}})
+    (group,) = group_runs(read_runs([runs]))
+    assert group.is_comparable
+    assert any("one, train: 3 videos were missing" in note for note in group.notes)
 
 
 def test_no_row_of_the_paper_is_empty(runs):

@@ -155,6 +155,7 @@ def test_other_choices_have_other_names():
     assert result_name("test") == "test"
     assert result_name("novel", "best-on-test") == "novel.best"
     assert result_name("novel", "held-out", "paper") == "novel.best.paper"
+    assert result_name("novel", "held-out", "paper", ("4x3", "bf16")) == "novel.best.4x3.bf16.paper"
     assert result_name("a/../b c") == "a_.._b_c"
 
 

@@ -52,6 +52,19 @@ def test_folders_that_say_what_they_are_for_are_understood(tmp_path):
     ]
 
 
+def test_a_folder_of_datasets_is_said_to_be_one_too_high(tmp_path):
+    def names(inner: str) -> list[str]:
+        return [f"{c}/{inner.format(i % 2)}{c}{i}.mp4" for c in ("one", "two") for i in range(8)]
+
+    config = DataConfig(videos=touch(tmp_path / "sets", names("class {}/")), shots=4)
+    hint = "if those are the classes, --videos is one folder too high"
+    assert any(hint in note for note in make_task(config, seed=0).notes)
+    # One folder in each class, or files beside the folders: a person's own order, and no hint.
+    for place, inner in (("flat", ""), ("deep", "clips/")):
+        config = DataConfig(videos=touch(tmp_path / place, names(inner)), shots=4)
+        assert not any(hint in note for note in make_task(config, seed=0).notes)
+
+
 def test_a_validation_folder_is_the_test_where_there_is_no_other(tmp_path):
     names = [
         f"{part}/{c}/{part}_{c}_{i}.mp4" for part in ("train", "val") for c in "xy" for i in (1, 2)
@@ -233,4 +246,4 @@ def test_a_name_with_control_characters_does_not_steer_the_terminal(tmp_path, ca
     assert main(["--videos", str(touch(tmp_path / "v", names)), "--shots", "1"]) == 0
     out = capsys.readouterr().out
     assert "\x1b" not in out
-    assert "\\x1b[31m" in out
+    assert "\\u001b[31m" in out

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from unread import run_unread
 
 from describe.dataset import write_version
 from describe.rows import Description
@@ -27,23 +28,6 @@ def row(text: str) -> Description:
     )
 
 
-def run_unread(*args: str, unbuffered: str = "") -> tuple[int, str]:
-    """Run `python -m ...` with nobody at the other end of its output; return status and errors."""
-    reader, writer = os.pipe()
-    os.close(reader)
-    with os.fdopen(writer, "wb") as out:
-        done = subprocess.run(
-            [sys.executable, "-m", *args],
-            stdout=out,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
-            check=False,
-        )
-    return done.returncode, done.stderr
-
-
 @pytest.mark.parametrize(
     ("args", "status", "unbuffered"),
     [
@@ -56,6 +40,14 @@ def run_unread(*args: str, unbuffered: str = "") -> tuple[int, str]:
         (("describe.publish", "--help"), 0, ""),
         (("describe.browse", "--help"), 0, ""),
         (("describe.cache",), 0, "1"),
+        (("adapt.model",), 0, "1"),
+        (("adapt.model", "--help"), 0, ""),
+        (
+            ("adapt.miniature", "{root}/films", "--train-per-class", "1", "--test-per-class", "1"),
+            0,
+            "",
+        ),
+        (("adapt.tasks", "--help"), 0, "1"),
     ],
 )
 def test_a_reader_that_is_gone_is_no_error(workspace, args, status, unbuffered):

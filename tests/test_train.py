@@ -1,6 +1,8 @@
 """`python -m adapt.train` in this process: what it leaves, what it refuses, what it survives."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +93,7 @@ def test_the_weights_are_those_of_a_plain_loop(trained):
                 step
             )
             classes = model.encode_prompts(model.prepare_prompts(tokens))
-            logits = class_logits(model.encode_video(batch.videos), classes)
+            logits = class_logits(model.encode_video(batch.pixels()), classes)
             loss = F.cross_entropy(logits, batch.labels)
             for mean in described.tensors:
                 loss = loss + (1 - F.cosine_similarity(classes, mean)).mean()
@@ -135,11 +137,21 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(world, capsys):
 
 def test_a_run_is_never_written_over(trained, capsys):
     before = trained.weights("plain")
-    assert main(trained.flags(name="plain")) == 1
+    assert main(trained.flags("--dropout", 0, name="plain")) == 1
     path = trained.run("plain")
-    assert f"{path} exists; go on with --resume {path}, or give another --name" in (
+    assert f"{path} exists, made with the same flags; go on with --resume {path}, or give" in (
         capsys.readouterr().err
     )
+    assert (
+        main(
+            trained.flags("--lr", 0.05, "--alpha", 2, "--workers", 1, "--dropout", 0, name="plain")
+        )
+        == 1
+    )
+    assert (
+        f"{path} exists, made with --lr 0.01 where this one has 0.05 and 1 more; give this one a "
+        f"name of its own, such as --name plain-lr-0.05, or go on with --resume {path}"
+    ) in capsys.readouterr().err
     assert main(["--resume", str(path)]) == 1
     assert f"run {path} has finished; evaluate it with" in capsys.readouterr().err
     assert trained.weights("plain").keys() == before.keys()
@@ -169,7 +181,7 @@ def test_a_frozen_backbone_is_evaluated_as_it_is(world, capsys):
     ).epoch(0)))  # fmt: skip
     with torch.no_grad():
         classes = backbone.encode_text(tokenize_classes(videos.readable_names).ids)
-        logits = class_logits(backbone.encode_video(batch.videos), classes, 1.0)
+        logits = class_logits(backbone.encode_video(batch.pixels()), classes, 1.0)
     cosines = read_result(run.path / "results" / "test.json").videos.cosines
     np.testing.assert_allclose(cosines[batch.indices], logits.numpy(), atol=1e-5)
 
@@ -190,7 +202,9 @@ def _still(clip):
         ["--adapter", "full", "--lr", 1e-5],
         ["--shared-gradients", "projected", "--precision", "bf16"],
         ["--descriptions", "none"],
-        ["--filter", "text", "--num-descriptions", 1, "--tensorboard"],
+        ["--filter", "text", "--num-descriptions", 1],
+        ["--adapter", "msta-separate", "--class-token", "temporal"],
+        ["--class-token", "none", "--no-input-norm", "--no-gradient-scaling"],
     ],
 )
 def test_each_kind_of_run_trains_and_can_be_loaded(flags, world):
@@ -201,8 +215,17 @@ def test_each_kind_of_run_trains_and_can_be_loaded(flags, world):
     assert len(losses) == 3
     assert all(np.isfinite(losses))
     assert run.load_model().config.method == run.manifest["adapter"]["config"]["method"]
-    if "--tensorboard" in flags:
-        assert list((run.path / "tensorboard").glob("events*"))
+    assert list((run.path / "tensorboard").glob("events*"))
+
+
+def test_without_tensorboard_a_run_is_a_run_all_the_same(world, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)  # as where it is not installed
+    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
+    assert main(world.flags("--epochs", 1, name="no-board")) == 0
+    assert world.metrics("no-board", "step")
+    assert not (world.run("no-board") / "tensorboard").exists()
+    assert main(world.flags("--epochs", 1, "--no-tensorboard", name="unwanted")) == 0
+    assert not (world.run("unwanted") / "tensorboard").exists()
 
 
 @pytest.mark.parametrize("flags", [["--accumulate", 3], ["--recompute"]])
@@ -221,6 +244,32 @@ def test_kept_prefixes_change_nothing_but_rounding(world):
     assert len(list(kept.rglob("*.safetensors"))) == 12
     for key, tensor in world.weights("kept").items():
         torch.testing.assert_close(tensor, world.weights("whole")[key], rtol=2e-3, atol=2e-5)
+
+
+def test_a_video_whose_prefix_is_kept_is_not_decoded(tmp_path, capsys):
+    world = make_world(tmp_path)
+    flags = ("--no-augment", "--dropout", 0, "--start-block", 3, "--epochs", 1)
+    flags += ("--prefix-cache", world.folder / "prefixes", "--max-bad-videos", 0)
+    assert main(world.flags(*flags, name="first")) == 0
+    kept = sorted(world.folder.rglob("prefixes/*/*.safetensors"))
+    videos = sorted(world.videos.glob("train/*/*.mp4"))
+    contents = {path: path.read_bytes() for path in videos}
+    for path in videos:  # the same size and time, and nothing that could be decoded
+        stat = path.stat()
+        path.write_bytes(bytes(stat.st_size))
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert main(world.flags(*flags, name="again")) == 0
+    kept[0].write_bytes(kept[0].read_bytes()[:-1])  # cut short: its video is needed
+    assert main(world.flags(*flags, name="cut")) == 1
+    assert "1 of 12 videos cannot be read" in capsys.readouterr().err
+    for path in videos:
+        stat = path.stat()
+        path.write_bytes(contents[path])
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert main(world.flags(*flags, name="mended")) == 0
+    for name in ("again", "mended"):
+        for key, tensor in world.weights("first").items():
+            torch.testing.assert_close(world.weights(name)[key], tensor, rtol=2e-3, atol=2e-5)
 
 
 def test_dropout_follows_from_the_seed(world):

@@ -160,6 +160,8 @@ def test_a_name_says_what_the_run_is():
     assert (
         default_name(parse("--adapter", "frozen"), "k400") == "k400-few-shot-16-frozen-none-seed0"
     )
+    config = parse("--task", "base-to-novel", "--shots", "8", "--filter", "text")
+    assert default_name(config, "ucf101") == "ucf101-base-to-novel-8-msta-v2-text-seed0"
 
 
 def test_views_are_clips_and_crops():

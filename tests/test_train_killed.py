@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_training import Process, World, free_port, make_world
+from unread import run_unread
 
 from adapt.loader import epoch_order, video_key
 from adapt.results import read_result
@@ -165,6 +166,22 @@ def test_an_error_of_one_process_is_one_line_in_all(world, tmp_path):
         assert err.count("\n") == 1
     assert found[0][2] == found[1][2]
     assert open_run(world.run("bad")).status == "stopped"
+
+
+def test_a_process_that_is_gone_is_one_line_in_the_other(world, tmp_path):
+    first, second = two_processes(world, ("--epochs", 200), tmp_path, "gone")
+    first.until_step(world.run("gone") / "metrics.jsonl", 2)
+    assert first.end(signal.SIGKILL)[0] == -signal.SIGKILL
+    status, _, err = second.end()
+    assert (status, err) == (
+        1, "adapt.train: another process has ended; what it said is the reason\n"
+    )  # fmt: skip
+
+
+def test_a_run_whose_output_nobody_reads_is_trained_to_its_end(world):
+    status, err = run_unread("adapt.train", *world.flags("--epochs", 1, name="unread"))
+    assert (status, err) == (0, "")
+    assert open_run(world.run("unread")).status == "finished"
 
 
 def test_a_run_that_another_process_trains_is_one_line_in_all(world, tmp_path):

@@ -83,7 +83,9 @@ def test_of_two_starts_of_one_name_the_later_changes_nothing(world, monkeypatch,
 
     monkeypatch.setattr(adapt.train_setup, "prepare", start_meanwhile)
     assert main(world.flags("--lr", 0.5, name="twice")) == 1
-    assert capsys.readouterr().err.startswith(f"adapt.train: {path} exists; go on with --resume")
+    assert capsys.readouterr().err.startswith(
+        f"adapt.train: {path} exists, made with --epochs 1 where this"
+    )
     assert open_run(path).manifest["recipe"]["lr"] == 0.01
     (path / "run.json").unlink()
     with held(path):  # by a process that has not yet written run.json
