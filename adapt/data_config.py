@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
+from adapt.split_files import meant_by
 from describe.classes import known_datasets
 from describe.errors import UserError
 
@@ -111,10 +112,12 @@ def _refuse_mistyped(name: str) -> None:
         UserError: Naming the dataset that is meant.
     """
     known = known_datasets()
+    if name in known:
+        return
     plain = "".join(c for c in name.casefold() if c.isalnum())
     near = [each for each in get_close_matches(plain, known, n=1, cutoff=0.8)
             if abs(len(each) - len(plain)) <= 1]  # fmt: skip
-    if near and name not in known:
+    if near := [meant] if (meant := meant_by(name)) else near:
         raise UserError(
             f"no dataset {name!r}; did you mean {near[0]}? one of your own needs another name, or "
             "--classes"

@@ -55,8 +55,8 @@ def evaluate_run(config: EvaluateConfig) -> list[Result]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     leaks: tuple[str, ...] = ()
-    if config.list is not None:
-        leaks = training_leaks(run, lists[0], allow=config.allow_leakage)
+    if config.list is not None and config.videos is not None:
+        leaks = training_leaks(run, lists[0], config.videos, allow=config.allow_leakage)
     with joined(processes, device):
         model = run.load_model(str(device), which)
         _check_model(run, model)

@@ -79,7 +79,8 @@ def evaluate_list(
             device's memory does not hold `clips_per_pass` clips. What one process meets ends all.
     """
     from adapt.distributed import Processes
-    from adapt.loader import ViewLoader
+    from adapt.loader import ViewLoader, video_key
+    from adapt.loader_quarantine import Quarantine
 
     if not videos.videos or not videos.classes:
         raise UserError(
@@ -103,6 +104,10 @@ def evaluate_list(
     processes.raise_together(error)
     assert mine is not None
     scores = join_scores(processes.gather(mine))
+    keys = [video_key(video) for video in videos.videos]
+    allowed = load.allowed_bad_videos(len(keys))
+    # Each process stops at so many; here are those of all.
+    Quarantine(None, allowed, frozenset(keys)).check({keys[i]: why for i, why in scores.failed})
     num_seen = len(scores.indices) + len(scores.failed)
     assert num_seen == len(videos.videos), f"{num_seen} of {len(videos.videos)} videos came back"
     return scores

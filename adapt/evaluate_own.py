@@ -1,5 +1,6 @@
 """A list of videos of a person's own, to evaluate a run on."""
 
+import os
 from pathlib import Path
 
 from adapt.leakage import shared_videos
@@ -72,14 +73,25 @@ def _refuse_other_classes(path: Path, classes: ClassList) -> None:
         )
 
 
-def training_leaks(run: Run, videos: VideoList, *, allow: bool) -> tuple[str, ...]:
+def training_leaks(run: Run, videos: VideoList, folder: Path, *, allow: bool) -> tuple[str, ...]:
     """Say how videos of a list are among those that a run was trained on; empty is good.
+
+    Args:
+        run: What was trained.
+        videos: The list.
+        folder: That its videos are in. Where it is another than that of the training videos, they
+            may be copies, encoded anew: then a name alone is enough.
+        allow: Whether such videos may be evaluated all the same.
 
     Raises:
         UserError: Some are, and it is not allowed.
     """
-    trained = [run.read_list(name) for name in TRAINING_LISTS if name in run.list_names]
-    found = tuple(text for each in trained for text in shared_videos(each, videos))
+    root = Path(os.path.abspath(folder.expanduser()))
+    found: tuple[str, ...] = ()
+    for name in (each for each in TRAINING_LISTS if each in run.list_names):
+        trained = run.read_list(name)
+        is_same = any(root in Path(os.path.abspath(v.path)).parents for v in trained.videos)
+        found += tuple(shared_videos(trained, videos, by_name=None if is_same else True))
     if found and not allow:
         more = f"; and {len(found) - 1} more like it" if len(found) > 1 else ""
         raise UserError(f"{found[0]}{more}; take them out, or pass --allow-leakage")

@@ -7,6 +7,7 @@ allows it.
 import filecmp
 from collections.abc import Iterator, Sequence
 
+from adapt.split_files import WORDS
 from adapt.splits import Video, VideoList, loose
 
 _NAMED = 3
@@ -26,13 +27,24 @@ def leaks(train: VideoList, held_out: VideoList | None, tests: Sequence[VideoLis
     return found
 
 
-def shared_videos(train: VideoList, test: VideoList) -> Iterator[str]:
+def shared_videos(
+    train: VideoList, test: VideoList, *, by_name: bool | None = None
+) -> Iterator[str]:
     """Say how many videos of `test` are among those of `train`: as a file, by name, by group.
 
     A name is a name in any case, folder and ending. Where bare names repeat within a list
     (`001.mp4` in each class folder) they mean nothing; then files of one name are compared.
+
+    Args:
+        train: What is trained on.
+        test: What is tested.
+        by_name: Whether one bare name is one video, whatever the files hold: they may be encoded
+            anew. By default so in datasets with official lists, and between two datasets; in a
+            person's own folder two files of one name and other contents are two videos.
     """
-    same = _same(train.videos, test.videos)
+    if by_name is None:
+        by_name = train.dataset in WORDS or train.dataset != test.dataset
+    same = _same(train.videos, test.videos, by_name=by_name)
     if same:
         yield (
             f"{len(same)} videos of {test.name!r} are in {train.name!r} too: "
@@ -58,19 +70,32 @@ def shared_classes(train: VideoList, test: VideoList) -> list[str]:
     return [c.name for c in test.classes if {loose(c.name), loose(c.readable)} & known]
 
 
-def _same(train: Sequence[Video], test: Sequence[Video]) -> list[Video]:
+def _same(train: Sequence[Video], test: Sequence[Video], *, by_name: bool) -> list[Video]:
     paths = {video.path for video in train}
-    by_stem: dict[str, list[Video]] = {}
+    names_tell = not _stems_repeat(train) and not _stems_repeat(test)
+    # By size too: files of one name and size are few, however often the name repeats.
+    by_stem: dict[str, dict[int | None, list[Video]]] = {}
     for video in train:
-        by_stem.setdefault(video.stem, []).append(video)
-    if _stems_repeat(train) or _stems_repeat(test):
-        return [
-            video
-            for video in test
-            if video.path in paths
-            or any(_same_file(video, other) for other in by_stem.get(video.stem, []))
-        ]
-    return [video for video in test if video.path in paths or video.stem in by_stem]
+        by_stem.setdefault(video.stem, {}).setdefault(_size(video), []).append(video)
+
+    def is_known(video: Video) -> bool:
+        alike = by_stem.get(video.stem)
+        if alike is None or video.path in paths:
+            return video.path in paths
+        size = _size(video)
+        if names_tell and (by_name or size is None or None in alike):
+            return True  # of a file that is not there, its name is all there is
+        return any(_same_file(video, other) for other in alike.get(size, []))
+
+    return [video for video in test if is_known(video)]
+
+
+def _size(video: Video) -> int | None:
+    """Return the bytes of a file; None where it is not there."""
+    try:
+        return video.path.stat().st_size
+    except OSError:
+        return None
 
 
 def _stems_repeat(videos: Sequence[Video]) -> bool:

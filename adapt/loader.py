@@ -208,6 +208,14 @@ class TrainLoader(_Loader):
         finally:
             outcomes.close()
 
+    def check_bad_videos(self) -> None:
+        """Count the bad videos of all processes, which share the quarantine's file.
+
+        Raises:
+            UserError: There are more than allowed; the message lists them.
+        """
+        self._bad.check_all()
+
     def _need_not_decode(self, index: int) -> bool:
         return self._is_kept is not None and self._is_kept(self._list.videos[index])
 

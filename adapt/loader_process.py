@@ -20,6 +20,7 @@ from describe.errors import UserError
 Frames = NDArray[np.uint8]
 
 START_TIMEOUT_S = 120.0
+_DYING_S = 5.0
 _CODE = "import sys; sys.path[:] = {path!r}; from adapt.loader_worker import main; main()"
 
 
@@ -167,7 +168,10 @@ class DecodeProcess:
 
     def _how_it_died(self) -> str:
         assert self._process is not None
-        status = self._process.wait()
+        try:
+            status = self._process.wait(_DYING_S)
+        except subprocess.TimeoutExpired:  # it closed its pipe, and lives; it will be killed
+            return "the decoder closed its output"
         if status < 0:
             return f"the decoder crashed ({_signal_name(-status)})"
         self._stderr.seek(0)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,9 +26,9 @@ class Quarantine:
     """
 
     def __init__(self, path: Path | None, allowed: int, names: frozenset[str]) -> None:
-        self._path, self._allowed, self._num_videos = path, allowed, len(names)
+        self._path, self._allowed, self._names = path, allowed, names
         self._reasons = {n: r for n, r in _read(path).items() if n in names}
-        self._check()
+        self.check(self._reasons)
 
     def __contains__(self, name: str) -> bool:
         """Whether the video is known to be bad."""
@@ -44,17 +45,33 @@ class Quarantine:
         self._reasons[name] = reason
         if self._path is not None:
             _append(self._path, {"name": name, "reason": reason, "when": _now()})
-        self._check()
+        self.check(self._reasons)
 
-    def _check(self) -> None:
-        if len(self._reasons) <= self._allowed:
+    def check_all(self) -> None:
+        """Count what other processes have named in the file too.
+
+        Raises:
+            UserError: All of them are too many.
+        """
+        self.check({n: r for n, r in _read(self._path).items() if n in self._names})
+
+    def check(self, reasons: Mapping[str, str]) -> None:
+        """Refuse more bad videos than are allowed.
+
+        Args:
+            reasons: Why each cannot be read, by name.
+
+        Raises:
+            UserError: There are more.
+        """
+        if len(reasons) <= self._allowed:
             return
-        bad = list(self._reasons.items())
+        bad = list(reasons.items())
         each = "; ".join(f"{escape(name)} ({escape(reason)})" for name, reason in bad[:_SHOWN])
         rest = "" if len(bad) <= _SHOWN else f"; and {len(bad) - _SHOWN} more"
         where = "" if self._path is None else f"; all are in {self._path}"
         raise UserError(
-            f"{len(bad)} of {self._num_videos} videos cannot be read, and --max-bad-videos allows "
+            f"{len(bad)} of {len(self._names)} videos cannot be read, and --max-bad-videos allows "
             f"{self._allowed}: {each}{rest}{where}"
         )
 

@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             MiniatureConfig, args=argv, prog="python -m adapt.miniature", description=__doc__
         ),
         run,
+        if_interrupted="delete the folder before drawing it again",
     )
 
 

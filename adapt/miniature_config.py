@@ -37,6 +37,8 @@ class MiniatureConfig:
             if getattr(self, name) < 1:
                 flag = name.replace("_", "-")
                 raise UserError(f"--{flag} is {getattr(self, name)}; it must be at least 1")
+        if self.seed < 0:
+            raise UserError(f"--seed is {self.seed}; it must be at least 0")
         if self.num_frames < 8:
             raise UserError(
                 f"--num-frames is {self.num_frames}; it must be at least 8, the frames of a clip"

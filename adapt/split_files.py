@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from describe.errors import UserError
@@ -73,12 +74,31 @@ _LIST_FOLDER = re.compile(r"annot|split|list|label|7030", re.IGNORECASE)
 _DEPTH = 4  # folders below the one that the user names
 
 
+# What people call them beside their own names.
+ALIASES = {
+    **dict.fromkeys(("hmdb", "hmdb51org"), "hmdb51"),
+    **dict.fromkeys(("kinetics", "kinetics400"), "k400"),
+    **dict.fromkeys(("kinetics600",), "k600"),
+    **dict.fromkeys(("sthv2", "sthsthv2", "somethingsomethingv2", "20bnsomethingsomethingv2"),
+                    "ssv2"),
+    **dict.fromkeys(("ucf",), "ucf101"),
+}  # fmt: skip
+
+
+def meant_by(name: str) -> str | None:
+    """Return the dataset with official lists that a name must mean; None where it means none."""
+    plain = "".join(c for c in name.casefold() if c.isalnum())
+    return plain if plain in WORDS else ALIASES.get(plain)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ListFolder:
     """A folder in which lists are looked for, and the text files in it."""
 
     root: Path
     files: tuple[Path, ...]
+    is_given: bool = False
+    """Whether the user named it: what is in it comes before all else."""
 
 
 def list_folders(annotations: Path | None, videos: Path, dataset: str) -> list[ListFolder]:
@@ -96,7 +116,8 @@ def list_folders(annotations: Path | None, videos: Path, dataset: str) -> list[L
             raise UserError(f"no annotations {annotations}; give a folder of lists, or one file")
         is_file = given.is_file()
         files = [given] if is_file else sorted(_text_files(given, _DEPTH))
-        places.append(ListFolder(root=given.parent if is_file else given, files=tuple(files)))
+        root = given.parent if is_file else given
+        places.append(ListFolder(root=root, files=tuple(files), is_given=True))
     inside = videos.expanduser()
     for near in [inside, inside.absolute().parent] if dataset in WORDS else [inside]:
         found = sorted(_text_files(near, 0))
@@ -110,7 +131,9 @@ def list_folders(annotations: Path | None, videos: Path, dataset: str) -> list[L
 def find_lists(
     places: Sequence[ListFolder], dataset: str, patterns: Sequence[str], *, several: bool = False
 ) -> list[Path]:
-    """Return the list that one of `patterns` names, from the first place that has one.
+    """Return the list that one of `patterns` names.
+
+    A folder that the user named is looked through first; of all others, the best name counts.
 
     Args:
         places: Where to look.
@@ -121,8 +144,10 @@ def find_lists(
     Raises:
         UserError: Two different files answer to the same name.
     """
-    for pattern in patterns:
-        for place in places:
+    given = [place for place in places if place.is_given]
+    others = [place for place in places if not place.is_given]
+    for group in (given, others):
+        for pattern, place in product(patterns, group):
             found = [
                 file
                 for file in place.files
@@ -151,13 +176,20 @@ def _speaks_of_another(path: str, dataset: str) -> bool:
 
 def _is_kept_by_a_run(file: Path) -> bool:
     """Whether it is a list of ours: what one run drew is no official list for the next."""
-    with file.open("rb") as stream:
-        return stream.read(len(KEPT)) == KEPT
+    return _bytes(file, len(KEPT)) == KEPT
+
+
+def _bytes(file: Path, count: int = -1) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(count)
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror}") from error
 
 
 def _refuse_unlike(found: Sequence[Path]) -> None:
-    first = found[0].read_bytes()
-    other = next((file for file in found[1:] if file.read_bytes() != first), None)
+    first = _bytes(found[0]) if len(found) > 1 else b""
+    other = next((file for file in found[1:] if _bytes(file) != first), None)
     if other is not None:
         raise UserError(
             f"two different lists: {found[0]} and {other}; name the right one with --annotations"

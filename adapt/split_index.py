@@ -27,10 +27,14 @@ class VideoIndex:
         self.folder = folder.expanduser()
         if not self.folder.is_dir():
             raise UserError(f"no folder {folder}; give the videos' folder with --videos")
-        self.names = sorted(_walk(self.folder))
+        self.broken_links: list[str] = []
+        """Links that look like videos and lead nowhere, as on a disk that is not mounted."""
+
+        self.names = sorted(_walk(self.folder, self.broken_links))
         """Paths of the video files relative to the folder, with forward slashes, sorted."""
         if not self.names:
-            raise UserError(f"no video below {folder}; endings looked for: {_endings()}")
+            lost = f"; {len(self.broken_links)} links lead nowhere" if self.broken_links else ""
+            raise UserError(f"no video below {folder}{lost}; endings looked for: {_endings()}")
 
     @cached_property
     def _exact(self) -> dict[str, str]:
@@ -50,11 +54,29 @@ class VideoIndex:
             found.setdefault(_stem_key(name).casefold(), []).append(name)
         return found
 
+    @cached_property
+    def _chains(self) -> frozenset[tuple[str, ...]]:
+        """Return every run of folders that lie in one another, by their loose names."""
+        folders = {tuple(map(loose, name.split("/")[:-1])) for name in self.names}
+        return frozenset(
+            each[first:last]
+            for each in folders
+            for first in range(len(each))
+            for last in range(first + 1, len(each) + 1)
+        )
+
+    def _known_folders(self, parts: Sequence[str]) -> tuple[str, ...]:
+        """Return the innermost of a name's folders, as many as lie in one another here."""
+        folders = tuple(map(loose, parts[:-1]))
+        chains = (folders[first:] for first in range(len(folders)))
+        return next((chain for chain in chains if chain in self._chains), ())
+
     def find(self, name: str, fits: Callable[[str], bool] = lambda _: True) -> Path | None:
         """Return the file that a list calls `name`; None where there is none.
 
         Tried in turn: the path as it is, also from a folder further down or up; then the file
-        with that bare name wherever it is, whatever its ending; then in another case.
+        with that bare name wherever it is, whatever its ending; then in another case. But where
+        the folders that the name gives are there, a file of that bare name in others is another.
 
         Args:
             name: The video's name, with forward slashes.
@@ -69,7 +91,8 @@ class VideoIndex:
                 return self.folder / path
         key = _stem_key(name)
         found = self._by_stem.get(key) or self._by_folded_stem.get(key.casefold(), [])
-        best = _most_alike([path for path in found if fits(path)], parts)
+        known = self._known_folders(parts)
+        best = _most_alike([path for path in found if fits(path) and _lies_in(path, known)], parts)
         if len(best) > 1:
             raise UserError(
                 f"{name!r} may be {best[0]!r} or {best[1]!r} below {self.folder}; "
@@ -80,6 +103,12 @@ class VideoIndex:
 
 def _stem_key(name: str) -> str:
     return stem(unicodedata.normalize("NFC", name))
+
+
+def _lies_in(path: str, chain: tuple[str, ...]) -> bool:
+    folders = tuple(map(loose, path.split("/")[:-1]))
+    last = len(folders) - len(chain)
+    return any(folders[first : first + len(chain)] == chain for first in range(last + 1))
 
 
 def _most_alike(found: Sequence[str], parts: Sequence[str]) -> list[str]:
@@ -99,8 +128,11 @@ def _likeness(path: Sequence[str], parts: Sequence[str]) -> tuple[int, bool]:
     return folders, unicodedata.normalize("NFC", path[-1]) == parts[-1]
 
 
-def _walk(folder: Path) -> Iterator[str]:
-    """Yield the videos below `folder`. Links to folders are followed, but never in a circle."""
+def _walk(folder: Path, broken: list[str]) -> Iterator[str]:
+    """Yield the videos below `folder`. Links to folders are followed, but never in a circle.
+
+    Links that lead nowhere, or to themselves, are added to `broken`.
+    """
     open_folders = [("", folder)]
     seen = {_identity(folder)}
     while open_folders:
@@ -112,12 +144,19 @@ def _walk(folder: Path) -> Iterator[str]:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            is_video = os.path.splitext(entry.name)[1].casefold() in VIDEO_SUFFIXES
+            try:
+                is_folder, is_file = entry.is_dir(), entry.is_file()
+            except OSError:  # a link to itself
+                is_folder = is_file = False
+            if is_folder:
                 if (identity := _identity(entry.path)) not in seen:
                     seen.add(identity)
                     open_folders.append((f"{prefix}{entry.name}/", Path(entry.path)))
-            elif os.path.splitext(entry.name)[1].casefold() in VIDEO_SUFFIXES:
+            elif is_video and is_file:
                 yield prefix + entry.name
+            elif is_video and entry.is_symlink():
+                broken.append(prefix + entry.name)
 
 
 def _identity(path: str | Path) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from describe.errors import UserError
 
 COMMENT = "# "  # with the space: HMDB-51 has a video called #437_How_To_Ride_A_Bike_...
 PATH_COLUMNS = ("path", "video", "file", "filename", "video_path", "filepath", "video_name", "name")
+# The first that holds a name; a number only where none does: numbers mean what a list makes them.
 CLASS_COLUMNS = ("class", "class_name", "action", "label", "category", "label_name", "class_id")
 PART_COLUMNS = ("split", "part", "subset", "set")
 START_COLUMNS = ("start", "start_seconds", "time_start")
@@ -36,6 +37,7 @@ PARTS = {
 _NUMBERED = re.compile(r"(.*[^\s,])[\s,]+(-?[0-9]+)")
 _ENDINGS = "|".join(sorted(ending[1:] for ending in VIDEO_SUFFIXES))
 _NAMED = re.compile(rf"(.+?\.(?:{_ENDINGS}))(?:\s*[,;\t]\s*|\s+)(\S.*)", re.IGNORECASE)
+_COUNTED = re.compile(rf".+\.(?:{_ENDINGS})[\s,;0-9-]+", re.IGNORECASE)
 _BARE = re.compile(rf".*[^\s/]\.(?:{_ENDINGS})", re.IGNORECASE)
 
 
@@ -121,23 +123,35 @@ def _is_header(cells: Sequence[str], header: Sequence[str]) -> bool:
 
 def _own_row(cells: Mapping[str, str], place: str) -> Row:
     name = clean_name(_first(cells, PATH_COLUMNS))
-    named = _first(cells, CLASS_COLUMNS)
+    named = _class_of(cells)
     if not name or not named:
         raise UserError(f"{place}: no {'path' if not name else 'class'}; each row needs both")
     part = _first(cells, PART_COLUMNS)
     if part.casefold() not in {"", *PARTS}:
         raise UserError(f"{place}: {part!r} is no split; use train, val or test")
-    is_number = re.fullmatch(r"-?[0-9]+", named) is not None
+    start = seconds(_first(cells, START_COLUMNS), place)
+    end = seconds(_first(cells, END_COLUMNS), place)
+    if end is not None and end <= (start or 0):
+        raise UserError(f"{place}: ends at {end:g} s, before it starts at {start or 0:g} s")
     return Row(
         name=name,
         place=place,
-        class_name=None if is_number else named,
-        label=int(named) if is_number else None,
-        start_seconds=seconds(_first(cells, START_COLUMNS), place),
-        end_seconds=seconds(_first(cells, END_COLUMNS), place),
+        class_name=None if _is_number(named) else named,
+        label=int(named) if _is_number(named) else None,
+        start_seconds=start,
+        end_seconds=end,
         group=_first(cells, GROUP_COLUMNS) or group_of(name),
         part=PARTS.get(part.casefold(), ""),
     )
+
+
+def _class_of(cells: Mapping[str, str]) -> str:
+    found = [cells[column] for column in CLASS_COLUMNS if cells.get(column)]
+    return next((each for each in found if not _is_number(each)), found[0] if found else "")
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"-?[0-9]+", text) is not None
 
 
 def _first(cells: Mapping[str, str], columns: Sequence[str]) -> str:
@@ -158,7 +172,9 @@ def line_row(line: str, place: str) -> Row:
     """
     if line.startswith('"'):
         line = _unquoted(line)
-    if found := _NUMBERED.fullmatch(line):
+    # `a.mp4 exercise 1` is class `exercise 1`: not only numbers follow the ending.
+    is_named = _NAMED.fullmatch(line) is not None and _COUNTED.fullmatch(line) is None
+    if not is_named and (found := _NUMBERED.fullmatch(line)):
         name = clean_name(found[1])
         if re.search(r"\s[0-9]+$", name):
             raise UserError(

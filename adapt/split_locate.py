@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapt.split_index import VideoIndex
@@ -96,12 +96,46 @@ def _find(row: Row, index: VideoIndex, fits: _OtherClass, uncut: bool) -> tuple[
     return None, False
 
 
-def count_missing(missing: Sequence[Row]) -> dict[str, int]:
+def relocate(
+    videos: Sequence[Video], files: Sequence[str], index: VideoIndex, classes: ClassList
+) -> tuple[list[Video], list[Video]]:
+    """Find videos that were moved.
+
+    Args:
+        videos: As they were.
+        files: The path of each relative to the folder that all were below.
+        index: Where they are now.
+        classes: To tell class folders.
+
+    Returns:
+        Those that are there, with their new paths, and those that are not.
+
+    Raises:
+        UserError: A name may be two files, or two videos are one file.
+    """
+    names = ClassNames(classes)
+    found: list[Video] = []
+    missing: list[Video] = []
+    taken: dict[tuple[Path, float | None, float | None], str] = {}
+    for video, file in zip(videos, files, strict=True):
+        fits = _OtherClass(names, video.class_name)
+        path = index.find(video.name, fits) or index.find(file, fits)
+        if path is None:
+            missing.append(video)
+            continue
+        other = taken.setdefault((path, video.start_seconds, video.end_seconds), video.name)
+        if other != video.name:
+            raise UserError(f"{video.name!r} and {other!r} are one file: {path}")
+        found.append(replace(video, path=path))
+    return found, missing
+
+
+def count_missing(missing: Sequence[Row | Video]) -> dict[str, int]:
     """Return how many videos of each class are missing, most first."""
     return dict(Counter(row.class_name or "" for row in missing).most_common())
 
 
-def missing_text(missing: Sequence[Row], total: int, name: str, folder: Path) -> str:
+def missing_text(missing: Sequence[Row | Video], total: int, name: str, folder: Path) -> str:
     """Return one line: how many are missing, of which classes, and the first of them."""
     by_class = count_missing(missing)
     most = ", ".join(f"{each} {n}" for each, n in list(by_class.items())[:_CLASSES_NAMED])

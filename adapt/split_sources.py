@@ -11,7 +11,14 @@ from pathlib import Path
 
 from adapt.data_config import DataConfig
 from adapt.sampling import divide
-from adapt.split_files import WORDS, ListFolder, find_lists, list_folders, patterns
+from adapt.split_files import (
+    WORDS,
+    ListFolder,
+    find_lists,
+    list_folders,
+    meant_by,
+    patterns,
+)
 from adapt.split_folders import folder_rows, known_rows, nested_note
 from adapt.split_hmdb import FILE as HMDB_FILE
 from adapt.split_hmdb import read_hmdb
@@ -19,6 +26,7 @@ from adapt.split_index import VideoIndex
 from adapt.split_labels import FULL, ClassNames, with_classes
 from adapt.split_lists import read_rows
 from adapt.split_rows import Row
+from adapt.splits import loose
 from describe.classes import (
     ActionClass,
     ClassList,
@@ -64,7 +72,13 @@ class Collection:
 
     def find(self, *names: str, several: bool = False) -> list[Path]:
         """Return the list file that one of the regular expressions names, the best first."""
-        return find_lists(self.places, self.dataset, names, several=several)
+        found = find_lists(self.places, self.dataset, names, several=several)
+        given = next((place for place in self.places if place.is_given), None)
+        if found and given is not None and found[0] not in given.files:
+            self.note(
+                [f"{found[0].name} is from {found[0].parent}: --annotations has no such list"]
+            )
+        return found
 
     def read(self, files: Sequence[Path], part: str = "", prefer: str = FULL) -> Rows:
         """Read list files.
@@ -189,6 +203,8 @@ class Collection:
         names = ClassNames(self.classes)
         found = folder_rows(self.index.names)
         rows, notes = known_rows(found, names)
+        if stray := len(self.index.names) - len(found):
+            notes = [*notes, f"{stray} videos are in no class folder and are left out"]
         self.note(notes if self.dataset in known_datasets() else [*notes, *nested_note(found)])
         return [replace(row, class_name=names.known(row.class_name or "")) for row in rows]
 
@@ -217,27 +233,48 @@ def open_collection(
         UserError: The folder, the annotations or the class list cannot be read.
     """
     index = VideoIndex(videos)
-    name = dataset or re.sub(r"\W+", "_", index.folder.resolve().name).strip("_") or "own"
     own = config.classes if is_training else None
+    folder = index.folder.resolve().name
+    if dataset is None and own is None and (meant := meant_by(folder)):
+        raise UserError(
+            f"{videos} is called like {meant}; pass --dataset {meant} for its official lists, or "
+            "--dataset NAME for one of your own"
+        )
+    name = dataset or re.sub(r"\W+", "_", folder).strip("_") or "own"
+    places = tuple(list_folders(config.annotations, index.folder, name))
     lists = (config.train_list, config.test_list) if is_training else (config.test_list,)
-    return Collection(
+    found = Collection(
         dataset=name,
-        classes=read_classes(own.expanduser(), name) if own else _classes(name, index, lists),
+        classes=read_classes(own.expanduser(), name)
+        if own
+        else _classes(name, index, lists, places),
         index=index,
-        places=tuple(list_folders(config.annotations, index.folder, name)),
+        places=places,
         has_official_lists=name in WORDS and own is None,
         allow_unofficial=config.allow_unofficial,
         has_name=dataset is not None,
     )
+    if lost := index.broken_links:
+        found.note([f"{len(lost)} links below {index.folder} lead nowhere, first {lost[0]}"])
+    return found
 
 
-def _classes(dataset: str, index: VideoIndex, lists: Sequence[Path | None]) -> ClassList:
-    """Return the shipped class list, else the class names of lists or folders, sorted."""
+def _classes(
+    dataset: str, index: VideoIndex, lists: Sequence[Path | None], places: Sequence[ListFolder]
+) -> ClassList:
+    """Return the shipped class list, else the class names of lists or folders, sorted.
+
+    Of the spellings of one name the first is taken.
+    """
     if dataset in known_datasets():
         return load_classes(dataset)
     files = [file for file in lists if file is not None]
+    for part in ("train", "val", "test"):
+        files += find_lists(places, dataset, patterns(dataset, part, 1))
+    files += find_lists(places, dataset, (TABLE,))
     named = {row.class_name for file in files for row in read_rows(file) if row.class_name}
-    names = sorted(named or {row.class_name or "" for row in folder_rows(index.names)})
+    spelt = sorted(named or {row.class_name or "" for row in folder_rows(index.names)})
+    names = sorted({loose(each): each for each in reversed(spelt)}.values())
     if not names:
         raise UserError(
             f"nothing names the classes of {dataset}: no class folder in {index.folder}; known "

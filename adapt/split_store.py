@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from adapt.split_index import VideoIndex
+from adapt.split_locate import missing_text, relocate
 from adapt.splits import Video, VideoList
-from describe.classes import ActionClass
+from describe.classes import ActionClass, ClassList
 from describe.errors import UserError
 
 FORMAT = "adapt-list-1"
@@ -58,29 +59,40 @@ def read_list(path: Path, videos: Path | None = None) -> VideoList:
             unless this is given.
 
     Raises:
-        UserError: The file is missing, damaged or edited, or a video is not below `videos`.
+        UserError: The file is missing, damaged or edited, or videos are not below `videos`: they
+            are counted by class.
     """
     lines = _lines(path)
     head = _parse_head(path, lines[0])
-    rows = list(csv.reader(lines[1:], strict=True))
-    if not rows or tuple(rows[0]) != COLUMNS:
-        raise UserError(f"{path}, line 2: not the columns {','.join(COLUMNS)}; {_REMEDY}")
-    index = None if videos is None else VideoIndex(videos)
-    folder = Path(head["folder"] or ".")
-    made = VideoList(
-        name=head["name"],
-        dataset=head["dataset"],
-        classes=tuple(ActionClass(**each) for each in head["classes"]),
-        videos=tuple(
-            _video(path, number, cells, folder, index)
-            for number, cells in enumerate(rows[1:], start=3)
-        ),
-        source=head["source"],
-    )
-    known = set(made.class_names)
-    if any(video.class_name not in known for video in made.videos) or made.hash != head["hash"]:
+    try:
+        rows = list(csv.reader(lines[1:], strict=True))
+        if not rows or tuple(rows[0]) != COLUMNS:
+            raise UserError(f"{path}, line 2: not the columns {','.join(COLUMNS)}; {_REMEDY}")
+        folder = Path(head["folder"] or ".")
+        made = VideoList(
+            name=head["name"],
+            dataset=head["dataset"],
+            classes=tuple(ActionClass(**each) for each in head["classes"]),
+            videos=tuple(
+                _video(path, number, cells, folder) for number, cells in enumerate(rows[1:], 3)
+            ),
+            source=head["source"],
+        )
+        is_whole = made.hash == head["hash"]
+    except (csv.Error, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error}); {_REMEDY}") from error
+    if not is_whole:
         raise UserError(f"{path} is not as it was written (its hash differs); {_REMEDY}")
-    return made
+    return made if videos is None else _moved(made, [row[1] for row in rows[1:]], videos, path)
+
+
+def _moved(made: VideoList, files: list[str], folder: Path, path: Path) -> VideoList:
+    index = VideoIndex(folder)
+    classes = ClassList(dataset=made.dataset, classes=made.classes)
+    found, missing = relocate(made.videos, files, index, classes)
+    if missing:
+        raise UserError(missing_text(missing, len(made), path.name, index.folder))
+    return made.with_videos(found)
 
 
 def _head(videos: VideoList, folder: Path | None) -> dict[str, Any]:
@@ -125,21 +137,13 @@ def _parse_head(path: Path, line: str) -> dict[str, Any]:
     return head
 
 
-def _video(
-    path: Path, line: int, cells: list[str], folder: Path, index: VideoIndex | None
-) -> Video:
+def _video(path: Path, line: int, cells: list[str], folder: Path) -> Video:
     if len(cells) != len(COLUMNS):
         raise UserError(f"{path}, line {line}: {len(cells)} fields of {len(COLUMNS)}; {_REMEDY}")
     name, file, class_name, _, start, end, group = cells
-    found = folder / file
-    if index is not None:
-        located = index.find(name) or index.find(file)
-        if located is None:
-            raise UserError(f"{path}, line {line}: no file {name!r} below {index.folder}")
-        found = located
     return Video(
         name=name,
-        path=found,
+        path=folder / file,
         class_name=class_name,
         start_seconds=float(start) if start else None,
         end_seconds=float(end) if end else None,

@@ -12,6 +12,7 @@ from pathlib import Path
 from adapt.data_config import DataConfig
 from adapt.sampling import DIVISION_SEED
 from adapt.settings import videos_folder
+from adapt.split_files import patterns
 from adapt.split_rows import Row
 from adapt.split_sources import Collection, Rows, open_collection
 from describe.classes import (
@@ -119,13 +120,21 @@ def _test_rows(
     validation = None if collection.has_official_lists else collection.part("val")
     if found := test or validation:
         return found, validation if test else None
-    if config.train_list is not None:
+    trained = [config.train_list] if config.train_list else _train_list(collection, config)
+    if trained:
         raise UserError(
-            f"nothing says what {collection.dataset} is tested on; pass --test-list beside "
-            "--train-list"
+            f"nothing says what {collection.dataset} is tested on; pass --test-list beside the "
+            f"training list {trained[0].name}"
         )
     divided.update(collection.division())
     return divided["test"], None
+
+
+def _train_list(collection: Collection, config: DataConfig) -> list[Path]:
+    """Return the list that says what a person's own dataset is trained on."""
+    if collection.has_official_lists:
+        return []
+    return collection.find(*patterns(collection.dataset, "train", config.split))
 
 
 def _train_rows(collection: Collection, config: DataConfig, divided: dict[str, Rows]) -> Rows:

@@ -18,7 +18,10 @@ from describe.classes import ActionClass
 
 VIDEO_SUFFIXES = frozenset(
     f".{each}"
-    for each in "avi mp4 mkv webm mov m4v mpg mpeg wmv flv ts mts 3gp ogv asf divx vob gif".split()
+    for each in (
+        "avi mp4 mkv webm mov qt m4v mpg mpeg m2v wmv flv f4v ts mts m2ts 3gp 3g2 ogv ogm asf divx "
+        "vob mxf rm rmvb gif"
+    ).split()
 )
 
 # Clips that were cut from one recording carry its name: v_Archery_g07_c03, 0wR5jVB-WPk_000417_...

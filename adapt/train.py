@@ -112,11 +112,14 @@ def _batches(
         if batch is not None:
             session.note_bad(batch.failed)
         mine = 0 if batch is None else len(batch.labels)
-        videos, stopping, failing = processes.sum(
-            mine, watch.received is not None, error is not None
+        bad = 0 if batch is None else len(batch.failed)
+        videos, stopping, failing, found_bad = processes.sum(
+            mine, watch.received is not None, error is not None, bad
         )
         if failing:
             processes.raise_together(error)
+        if found_bad and processes.world_size > 1:
+            session.check_bad_videos()
         if stopping:
             raise Stopped(watch.received or signal.SIGTERM)
         assert batch is not None

@@ -94,6 +94,19 @@ class Session:
         for bad in failed:
             self.display.note(f"left out {printable(bad.name)}: {printable(bad.reason)}")
 
+    def check_bad_videos(self) -> None:
+        """Count the videos that any process could not read; the same in all of them.
+
+        Raises:
+            UserError: There are more than allowed.
+        """
+        error = None
+        try:
+            self.loader.check_bad_videos()
+        except UserError as met:
+            error = met
+        self.processes.raise_together(error)
+
     def note_step(
         self, epoch: int, lr: float, losses: tuple[float, float, float], videos: int, waited: float
     ) -> None:

@@ -178,10 +178,15 @@ def with_dataset(config: TrainConfig) -> TrainConfig:
     # Where nothing is trained, zero-shot has only what it is tested on.
     tested = config.data.test_datasets if config.model.adapter == "frozen" else ()
     if dataset is None and config.data.classes is None and not tested:
-        if not config.described:
-            raise UserError("no --dataset; name one, such as --dataset hmdb51")
-        dataset = str(find_descriptions(str(config.descriptions)).manifest["dataset"])
-    own = config.data.classes.stem if config.data.classes else "-".join(tested) or "own"
+        if config.described:
+            dataset = str(find_descriptions(str(config.descriptions)).manifest["dataset"])
+        elif config.data.videos is None:
+            raise UserError(
+                "no --dataset; name one, such as --dataset hmdb51, or give a folder of your own "
+                "with --videos"
+            )
+    folder = config.data.videos.expanduser().resolve().name if config.data.videos else "own"
+    own = config.data.classes.stem if config.data.classes else "-".join(tested) or folder
     name = config.name or default_name(config, dataset or own)
     recipe = config.recipe
     if config.model.adapter == "frozen":

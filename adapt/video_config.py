@@ -15,7 +15,14 @@ Colour = tuple[float, float, float]
 IMAGENET_MEAN: Colour = (0.485, 0.456, 0.406)
 IMAGENET_STD: Colour = (0.229, 0.224, 0.225)
 
-_SIDE = re.compile(r"(?<![a-z])(left|right)(?![a-z])", re.IGNORECASE)
+_LONGEST_TIMEOUT_S = 86_400.0
+
+# Words that a mirror turns around; `bright`, `upright` and `copyright` are none of them.
+_SIDE = re.compile(
+    r"(?<![a-z])(swipe|turn|move|look|point|slide|lean|roll|tilt)?(left|right)(wards?)?(?![a-z])"
+    r"|(?<![a-z])((anti|counter)[- ]?)?clockwise(?![a-z])",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +130,11 @@ class LoadConfig:
         """Refuse values nothing could be loaded with."""
         if self.workers is not None and self.workers < 0:
             raise UserError(f"--workers is {self.workers}; it must be at least 0")
-        if self.video_timeout <= 0:
-            raise UserError(f"--video-timeout is {self.video_timeout}; it must be above 0")
+        if not 0 < self.video_timeout <= _LONGEST_TIMEOUT_S:
+            raise UserError(
+                f"--video-timeout is {self.video_timeout}; it must be above 0 and at most "
+                f"{_LONGEST_TIMEOUT_S:g}, a day"
+            )
         for name in ("frame_cache", "max_bad_videos"):
             if getattr(self, name) < 0:
                 flag = name.replace("_", "-")

@@ -179,7 +179,8 @@ def test_a_list_is_not_flipped_where_its_classes_tell_left_from_right(seven, tmp
     assert train(sides).flip == 0
     assert train(sides, clip=ClipConfig(flip=0.5)).flip == 0.5
     assert ClipConfig().flip_probability(["righting a kayak", "copyright", "cleft"]) == 0.5
-    assert ClipConfig().flip_probability(["turn_left"]) == 0
+    for name in ("turn_left", "swipeleft", "rightwards", "clockwise", "counter-clockwise"):
+        assert ClipConfig().flip_probability([name]) == 0
 
 
 @pytest.fixture

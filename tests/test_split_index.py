@@ -74,7 +74,7 @@ def test_links_to_folders_are_followed(tmp_path):
 def test_no_folder_and_no_video_are_said(tmp_path):
     with pytest.raises(UserError, match="no folder .*gone; give the videos' folder with --videos"):
         VideoIndex(tmp_path / "gone")
-    with pytest.raises(UserError, match=r"no video below .*; endings looked for: \.3gp, \.asf"):
+    with pytest.raises(UserError, match=r"no video below .*; endings looked for: \.3g2, \.3gp"):
         VideoIndex(tmp_path)
 
 

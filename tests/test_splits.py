@@ -92,7 +92,10 @@ def test_a_list_finds_videos_that_were_moved(tmp_path):
     assert read.hash == made.hash
     assert all(video.path.exists() for video in read.videos)
     (tmp_path / "moved" / "hug" / "b c.mp4").unlink()
-    with pytest.raises(UserError, match=r"test.csv, line 3: no file 'hug/b c.mp4' below .*moved"):
+    with pytest.raises(
+        UserError,
+        match=r"1 of 4 videos of test.csv are not below .*moved: hug, tight 1; first 'hug/b c.mp4'",
+    ):
         read_list(tmp_path / "test.csv", tmp_path / "moved")
 
 

@@ -60,7 +60,7 @@ def test_a_dataset_with_official_lists_is_not_divided_unasked(ucf, tmp_path, cap
     assert "--annotations FOLDER, or --allow-unofficial" in said
     config = DataConfig(dataset="ucf101", videos=ucf, shots=2, allow_unofficial=True)
     (test,) = make_task(config, seed=0).evaluations
-    assert test.counts() == dict.fromkeys(UCF, 4)  # a fifth of 14 is 3, and groups are of 2
+    assert test.counts() == dict.fromkeys(UCF, 2)  # a fifth of 14 is 3, and groups are of 2
 
 
 def test_test_videos_in_the_training_list_stop_the_run(ucf, tmp_path, capsys):  # failure 39
