@@ -116,6 +116,8 @@ def report_lines(
     if found.left_out:
         yield (f"{len(found.left_out)} videos that only one of the two could read are left out, "
                f"first {printable(found.left_out[0])}")  # fmt: skip
+    for side, result in (("A", first), ("B", second)):
+        yield from (f"{side}: {line}" for line in cautions(result))
     low, high = found.interval
     yield ""
     yield f"top-1       A {found.first_top1:6.2f}   B {found.second_top1:6.2f}"
@@ -126,6 +128,14 @@ def report_lines(
     yield from _class_lines(found, config.classes)
     yield from _flip_lines("only A has right", found.lost, config.flips)
     yield from _flip_lines("only B has right", found.gained, config.flips)
+
+
+def cautions(result: "Result") -> Iterator[str]:
+    """Yield what makes a result flatter than it is."""
+    for leak in result.leaks:
+        yield f"leakage allowed: {printable(leak)}"
+    if result.selection == "best-on-test":
+        yield "its epoch was chosen on test videos, which flatters"
 
 
 def verdict(found: "Comparison") -> str:

@@ -103,9 +103,16 @@ def join_by_name(
             raise UserError(
                 f"version {descriptions.name} of {dataset} has no {kind} description for "
                 f"{len(missing)} of {len(classes)} classes, first {missing[0]!r}; describe "
-                "them, or choose a version made for these classes"
+                f"them, choose a version made for these classes{_or_kind(kind, present, classes)}"
             )
     return sorted(rows, key=lambda row: (place[row.class_name], row.kind, row.step))
+
+
+def _or_kind(lacking: str, present: set[tuple[str, str]], classes: "Sequence[ActionClass]") -> str:
+    """Return the advice to do with the other kind alone, where every class has that."""
+    other = next(kind for kind in KINDS if kind != lacking)
+    is_whole = all((each.name, other) in present for each in classes)
+    return f", or pass --description-kinds {other}" if is_whole else ""
 
 
 def _score(

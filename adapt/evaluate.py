@@ -6,16 +6,18 @@ not evaluated again. On several processes: `torchrun --nproc-per-node 8 -m adapt
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapt.evaluate_config import EvaluateConfig
 from adapt.evaluate_list import Scores, adapter_hash, evaluate_list
-from adapt.evaluate_own import TRAINING_LISTS, read_own_list, training_leaks
+from adapt.evaluate_own import read_own_list, training_leaks
 from adapt.evaluate_progress import Counter
-from adapt.evaluate_result import Evaluated, Precision, scores_of, summarise, video_keys
+from adapt.evaluate_result import Evaluated, Precision, summarise
+from adapt.evaluate_stored import stored_scores
 from adapt.evaluate_table import results_table
 from adapt.results import Average, Protocol, Result, read_result, result_name, write_result
-from adapt.run_folder import RESULTS, Run, Which, open_run
+from adapt.run_folder import RESULTS, TRAINING_LISTS, Run, Which, open_run
 from describe.errors import UserError
 from describe.terminal import run_command, show
 
@@ -44,8 +46,8 @@ def evaluate_run(config: EvaluateConfig) -> list[Result]:
     """
     import torch
 
+    from adapt.device import choose_device, with_memory
     from adapt.distributed import joined, processes_of_environment
-    from adapt.train_setup import choose_device
 
     run = open_run(config.run)
     lists = read_lists(run, config)
@@ -54,11 +56,12 @@ def evaluate_run(config: EvaluateConfig) -> list[Result]:
     device = choose_device(config.device, processes)
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    leaks: tuple[str, ...] = ()
+    leaks = tuple(map(str, run.manifest.get("leaks", ())))
     if config.list is not None and config.videos is not None:
         leaks = training_leaks(run, lists[0], config.videos, allow=config.allow_leakage)
     with joined(processes, device):
-        model = run.load_model(str(device), which)
+        with with_memory(device):
+            model = run.load_model(str(device), which)
         _check_model(run, model)
         identity = Evaluated(
             run=run.name,
@@ -193,15 +196,15 @@ def _evaluate(
     folder = run.path / RESULTS
     # Every video's scores are kept; the paper's numbers are made from a part of them.
     base = folder / f"{result_name(videos.name, identity.selection, manner=manner)}.json"
-    stored = None if config.force or not base.is_file() else read_result(base)
-    why = "" if stored is None else _difference(stored, videos, views, identity)
-    if stored is not None and not why:
-        scores = scores_of(stored, videos)
+    if config.list is not None and not config.force:
+        _refuse_other_list(base, videos)
+
+    def say(line: str) -> None:
         if processes.is_main:
-            show(f"{videos.name}: taken from {base} (--force evaluates again)", flush=True)
-    else:
-        if why and processes.is_main:
-            show(f"{videos.name}: evaluated again: {why}", flush=True)
+            show(line, flush=True)
+
+    scores = None if config.force else stored_scores(base, videos, views, identity, say)
+    if scores is None:
         scores = evaluate_list(
             model, videos, views, config.load, device=model.backbone.temp.device,
             precision=identity.precision, rank=processes.rank, world_size=processes.world_size,
@@ -237,22 +240,17 @@ def run_precision(run: Run) -> Precision:
     return run.config.machine.precision
 
 
-def _difference(
-    stored: Result, videos: "VideoList", views: "ViewConfig", identity: Evaluated
-) -> str:
-    """Return why a stored result is not of this evaluation; empty if it is."""
-    if stored.list_hash != videos.hash:
-        return "the list is another"
-    if (stored.num_clips, stored.num_crops) != (views.num_clips, views.num_crops):
-        return f"it had {stored.num_clips}x{stored.num_crops} views"
-    if stored.adapter_hash != identity.adapter_hash:
-        return "the adapter is another"
-    if stored.backbone_hash != identity.backbone_hash:
-        return "the backbone is another"
-    if stored.precision != identity.precision:
-        return f"it was in {stored.precision}"
-    known = {*stored.names, *(name for name, _ in stored.failed)}
-    return "" if known == set(video_keys(videos)) else "its videos go by other names"
+def _refuse_other_list(path: Path, videos: "VideoList") -> None:
+    """Refuse to let a list of a person's own take the place of another of the same name.
+
+    Raises:
+        UserError: There is a result of another.
+    """
+    if path.is_file() and read_result(path).list_hash != videos.hash:
+        raise UserError(
+            f"{path} is of another list; give the file of this one a name of its own, or --force "
+            "to write over it"
+        )
 
 
 def run_views(run: Run, list_name: str, views: str | None) -> "ViewConfig":

@@ -76,11 +76,10 @@ def evaluate_list(
 
     Raises:
         UserError: The list has no video or class, more videos than allowed cannot be read, or the
-            device's memory does not hold `clips_per_pass` clips. What one process meets ends all.
+            device's memory does not hold one clip. What one process meets ends all.
     """
     from adapt.distributed import Processes
-    from adapt.loader import ViewLoader, video_key
-    from adapt.loader_quarantine import Quarantine
+    from adapt.loader import ViewLoader
 
     if not videos.videos or not videos.classes:
         raise UserError(
@@ -104,13 +103,20 @@ def evaluate_list(
     processes.raise_together(error)
     assert mine is not None
     scores = join_scores(processes.gather(mine))
-    keys = [video_key(video) for video in videos.videos]
-    allowed = load.allowed_bad_videos(len(keys))
-    # Each process stops at so many; here are those of all.
-    Quarantine(None, allowed, frozenset(keys)).check({keys[i]: why for i, why in scores.failed})
+    _check_all(scores, videos, load)
+    return scores
+
+
+def _check_all(scores: Scores, videos: "VideoList", load: "LoadConfig") -> None:
+    """Check that each video came back, and refuse too many bad ones of all processes together."""
+    from adapt.loader import video_key
+    from adapt.loader_quarantine import Quarantine
+
     num_seen = len(scores.indices) + len(scores.failed)
     assert num_seen == len(videos.videos), f"{num_seen} of {len(videos.videos)} videos came back"
-    return scores
+    keys = [video_key(video) for video in videos.videos]
+    bad = Quarantine(None, load.allowed_bad_videos(len(keys)), frozenset(keys))
+    bad.check({keys[index]: reason for index, reason in scores.failed})
 
 
 def score_views(
@@ -227,10 +233,7 @@ def _score(
     frames = torch.cat([item.frames for item in items])  # (sum of V, T, H, W, 3)
     to_pixels = partial(items[0].normalise, device=device)
     embeddings = torch.cat(
-        [
-            _encode(model, part, to_pixels, clips_per_pass)
-            for part in torch.split(frames, clips_per_pass)
-        ]
+        [_encode(model, part, to_pixels) for part in torch.split(frames, clips_per_pass)]
     )
     with torch.autocast(embeddings.device.type, enabled=False):
         cosines = class_logits(embeddings, classes, 1.0)  # (sum of V, K)
@@ -247,17 +250,22 @@ def _encode(
     model: "AdaptedModel",
     clips: "Tensor",
     to_pixels: "Callable[[Tensor], Tensor]",
-    clips_per_pass: int,
 ) -> "Tensor":
+    """Return (V, D). Where the device has no memory for all of them at once, in two parts."""
     import torch
+
+    from adapt.device import is_out_of_memory
 
     try:
         return model.encode_video(to_pixels(clips)).float()
-    except torch.OutOfMemoryError as error:
-        raise UserError(
-            f"the device has no memory for {len(clips)} clips in one pass; "
-            f"try --clips-per-pass {max(1, min(len(clips), clips_per_pass) // 2)}"
-        ) from error
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        if len(clips) == 1:
+            raise UserError("the device has no memory for a single clip; take another") from error
+    # Not within the handler, where the error would hold on to what did not fit.
+    halves = torch.split(clips, (len(clips) + 1) // 2)
+    return torch.cat([_encode(model, half, to_pixels) for half in halves])
 
 
 def _precision(device: "str | torch.device", precision: str) -> AbstractContextManager[object]:

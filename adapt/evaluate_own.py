@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from adapt.leakage import shared_videos
-from adapt.run_folder import Run
+from adapt.run_folder import TRAINING_LISTS, Run
 from adapt.split_index import VideoIndex
 from adapt.split_lists import read_rows
 from adapt.split_locate import locate, missing_text
@@ -12,8 +12,6 @@ from adapt.split_sources import Collection
 from adapt.splits import VideoList, loose
 from describe.classes import ActionClass, ClassList, read_classes
 from describe.errors import UserError
-
-TRAINING_LISTS = ("train", "held_out")
 
 
 def read_own_list(run: Run, path: Path, videos: Path, classes: Path | None = None) -> VideoList:

@@ -69,7 +69,11 @@ class Quarantine:
         bad = list(reasons.items())
         each = "; ".join(f"{escape(name)} ({escape(reason)})" for name, reason in bad[:_SHOWN])
         rest = "" if len(bad) <= _SHOWN else f"; and {len(bad) - _SHOWN} more"
-        where = "" if self._path is None else f"; all are in {self._path}"
+        where = (
+            ""
+            if self._path is None
+            else f"; all are in {self._path}: take out the lines of those to be tried again"
+        )
         raise UserError(
             f"{len(bad)} of {len(self._names)} videos cannot be read, and --max-bad-videos allows "
             f"{self._allowed}: {each}{rest}{where}"

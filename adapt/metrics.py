@@ -123,11 +123,12 @@ def bootstrap_interval(
         seed: The same draws for the same seed and n.
 
     Returns:
-        Percent, low and high; (0, 100) without videos: nothing is known.
+        Percent, low and high; (0, 100) without videos: nothing is known. Where all are right, or
+        none, drawing anew shows nothing; then it is the exact interval (Clopper and Pearson 1934).
     """
     if not len(correct):
         return 0.0, 100.0
-    return _interval(correct.astype(float) * 100, level, resamples, seed)
+    return _interval(correct.astype(float) * 100, level, resamples, seed, least=0)
 
 
 def paired_bootstrap(
@@ -139,6 +140,8 @@ def paired_bootstrap(
     seed: int = 0,
 ) -> tuple[float, float]:
     """Return the interval of (second - first) in percentage points, over the same videos.
+
+    Where no video differs, how many of as many others might is as `bootstrap_interval` has it.
 
     Args:
         first: (n,) True where the first model was right.
@@ -154,18 +157,23 @@ def paired_bootstrap(
         raise ValueError(f"{len(first)} videos against {len(second)}")
     if not len(first):
         return -100.0, 100.0
-    return _interval((second.astype(float) - first) * 100, level, resamples, seed)
+    return _interval((second.astype(float) - first) * 100, level, resamples, seed, least=-100)
 
 
-def _interval(values: "Floats", level: float, resamples: int, seed: int) -> tuple[float, float]:
+def _interval(
+    values: "Floats", level: float, resamples: int, seed: int, *, least: float
+) -> tuple[float, float]:
     import numpy as np
 
+    tail = (1 - level) / 2
+    if (values == values[0]).all():
+        spread = 100 * (1 - tail ** (1 / len(values)))
+        return max(least, float(values[0]) - spread), min(100.0, float(values[0]) + spread)
     generator = np.random.default_rng(seed)
     means = []
     for start in range(0, resamples, _CHUNK):
         size = (min(_CHUNK, resamples - start), len(values))
         means.append(values[generator.integers(len(values), size=size)].mean(axis=1))
-    tail = (1 - level) / 2
     low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
     return float(low), float(high)
 

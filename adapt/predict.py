@@ -71,11 +71,12 @@ def find_videos(path: Path) -> Iterator[Path]:
 
 
 def _score(run: Run, config: PredictConfig, paths: Sequence[Path]) -> dict[Path, Prediction]:
+    from adapt.device import choose_device, with_memory
     from adapt.distributed import Processes
-    from adapt.train_setup import choose_device
 
     device = choose_device(config.device, Processes())
-    model = run.load_model(str(device), config.which or selected_adapter(run))
+    with with_memory(device):
+        model = run.load_model(str(device), config.which or selected_adapter(run))
     names = config.class_names or run.readable_names
     videos = unlabelled(paths, names)
     views = run_views(run, "", config.views)

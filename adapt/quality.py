@@ -30,7 +30,7 @@ class QualityConfig:
     """A file, a folder, a hub name, or `miniature`."""
 
     dataset: str | None = None
-    """The dataset, where `descriptions` is the name of a version, such as v2."""
+    """The dataset, where `descriptions` is the name of a version that several have, such as v2."""
 
     worst: int = 10
     """Classes and sentences that are shown."""
@@ -56,13 +56,13 @@ def look(config: QualityConfig) -> dict[str, Any]:
         UserError: There is no such set or backbone, or the filter cannot work.
     """
     from adapt.constraint import build_constraint
+    from adapt.device import choose_device, with_memory
     from adapt.distributed import Processes
     from adapt.train_backbone import open_backbone
     from adapt.train_descriptions import find_descriptions
-    from adapt.train_setup import choose_device
     from describe.classes import ActionClass
 
-    described = find_descriptions(config.descriptions, config.dataset or "")
+    described = find_descriptions(config.descriptions, config.dataset)
     named = {row.class_name: row for row in described.rows}
     classes = [
         ActionClass(class_id=row.class_id, name=row.class_name, readable=row.readable_name)
@@ -73,8 +73,9 @@ def look(config: QualityConfig) -> dict[str, Any]:
     if chosen.description_kinds == "both" and len(present) == 1:
         chosen = replace(chosen, description_kinds=present.pop())  # type: ignore[arg-type]
     device = choose_device(config.device, Processes())
-    backbone = open_backbone(config.backbone).to(device)
-    return build_constraint(backbone, described, classes, chosen).report
+    with with_memory(device):
+        backbone = open_backbone(config.backbone).to(device)
+        return build_constraint(backbone, described, classes, chosen).report
 
 
 def worst_of(report: dict[str, Any], worst: int) -> str:

@@ -55,7 +55,8 @@ def run(config: ReportConfig) -> int:
         UserError: A run is missing or damaged, or a file cannot be written.
     """
     from adapt.files import write_atomically
-    from adapt.report_groups import group_runs, left_out
+    from adapt.report_groups import group_runs
+    from adapt.report_notes import left_out
     from adapt.report_runs import read_runs
     from adapt.report_table import make_sections, markdown, print_sections
 

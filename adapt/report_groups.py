@@ -7,9 +7,11 @@ from functools import partial
 from itertools import groupby
 
 from adapt.metrics import harmonic_mean, mean_and_std
+from adapt.report_notes import leak_notes, missing_notes, result_notes, seed_notes
 from adapt.report_paper import BASE, HM, NOVEL, TOP1
 from adapt.report_runs import RunRecord
 from adapt.results import Result
+from adapt.run_folder import TRAINING_LISTS
 
 # Student's t, 97.5%, by degrees of freedom from 1; beyond, the last is a little too wide.
 _T = (
@@ -130,7 +132,8 @@ def _is_besides(record: RunRecord, result: Result) -> bool:
 
 def _by_kind(record: RunRecord) -> list[tuple[Result, ...]]:
     kind = partial(_kind, record)
-    ordered = sorted(record.results, key=lambda each: (kind(each), each.list))
+    tests = [each for each in record.results if each.list not in TRAINING_LISTS]
+    ordered = sorted(tests, key=lambda each: (kind(each), each.list))
     return [tuple(found) for _, found in groupby(ordered, key=kind)]
 
 
@@ -172,11 +175,11 @@ def _make(members: Sequence[tuple[RunRecord, tuple[Result, ...]]]) -> Group:
         columns=_columns([results for _, results in kept]),
         notes=(
             *notes,
-            *_leak_notes(kept),
-            *_missing_notes([record for record, _ in kept]),
-            *_seed_notes([record for record, _ in kept]),
+            *leak_notes(kept),
+            *missing_notes([record for record, _ in kept]),
+            *seed_notes([record for record, _ in kept]),
             *besides,
-            *_result_notes(kept),
+            *result_notes(kept),
         ),
     )
 
@@ -184,20 +187,30 @@ def _make(members: Sequence[tuple[RunRecord, tuple[Result, ...]]]) -> Group:
 def _distinct(
     members: Sequence[tuple[RunRecord, tuple[Result, ...]]],
 ) -> tuple[list[tuple[RunRecord, tuple[Result, ...]]], list[str]]:
-    """Keep one run for each seed and training list, the newest; say which are left out."""
+    """Keep one run for each seed and training list, the newest; say which are left out.
+
+    A frozen backbone has neither: however many runs, it is one.
+    """
     ordered = sorted(members, key=lambda each: str(each[0].manifest.get("created", "")))
-    newest = {(record.seed, record.train_hash): record for record, _ in ordered}
+    newest = {_draw(record): record for record, _ in ordered}
     kept, notes = [], []
     for record, results in members:
-        chosen = newest[record.seed, record.train_hash]
+        chosen = newest[_draw(record)]
         if chosen is record:
             kept.append((record, results))
+        elif record.is_untrained:
+            notes.append(f"{record.name} repeats {chosen.name}: nothing is trained; counted once")
         else:
             notes.append(
                 f"{record.name} repeats {chosen.name}: the same seed {record.seed} and the same "
                 "training list; it is counted once"
             )
     return sorted(kept, key=lambda each: each[0].seed), notes
+
+
+def _draw(record: RunRecord) -> tuple[int, str] | None:
+    """Return the seed and training list of a run; None where nothing is trained."""
+    return None if record.is_untrained else (record.seed, record.train_hash)
 
 
 def _without_mixed_lists(
@@ -226,75 +239,6 @@ def _without_mixed_lists(
         (record, tuple(each for each in results if each.list not in mixed))
         for record, results in kept
     ], notes
-
-
-def _leak_notes(kept: Sequence[tuple[RunRecord, tuple[Result, ...]]]) -> list[str]:
-    notes = []
-    for record, results in kept:
-        notes += [f"{record.name}: leakage allowed: {leak}" for leak in record.leaks]
-        for each in results:
-            notes += [f"{record.name}, {each.list}: leakage allowed: {leak}" for leak in each.leaks]
-    return notes
-
-
-def _missing_notes(records: Sequence[RunRecord]) -> list[str]:
-    """Say which lists of which runs lacked videos that --allow-missing went on without."""
-    return [
-        f"{record.name}, {name}: {count} videos were missing, and --allow-missing went on without "
-        "them"
-        for record in records
-        for name in record.manifest["lists"]
-        if (count := record.missing(name))
-    ]
-
-
-def _seed_notes(records: Sequence[RunRecord]) -> list[str]:
-    """Say where several runs are fewer draws than they look."""
-    notes: list[str] = []
-    if len(records) < 2 or records[0].adapter == "frozen":
-        return notes
-    lists = {record.train_hash for record in records}
-    is_drawn = records[0].shots is not None
-    names = ", ".join(record.name for record in records)
-    if is_drawn and len(lists) == 1:
-        notes.append(
-            f"{names}: {len(records)} seeds trained on one and the same list; what is shown as "
-            "± leaves out the choice of training videos"
-        )
-    seeds = [record.seed for record in records]
-    for seed in sorted({seed for seed in seeds if seeds.count(seed) > 1}):
-        same = ", ".join(record.name for record in records if record.seed == seed)
-        notes.append(f"{same}: the same seed {seed}, on different training lists")
-    return notes
-
-
-def _result_notes(kept: Sequence[tuple[RunRecord, tuple[Result, ...]]]) -> list[str]:
-    notes = []
-    hashes: dict[str, list[str]] = {}
-    for record, results in kept:
-        hashes.setdefault(results[0].adapter_hash, []).append(record.name)
-        for each in results:
-            where = f"{record.name}, {each.list}"
-            done = record.manifest.get("epochs_done", each.epoch)
-            if each.selection == "last" and each.epoch != done:
-                notes.append(
-                    f"{where}: was evaluated after epoch {each.epoch}, and training went on to "
-                    f"{done}; evaluate again"
-                )
-            if each.n_failed:
-                notes.append(
-                    f"{where}: {each.n_failed} of {each.n_total} videos could not be read; "
-                    f"accuracies are over {each.n_evaluated}"
-                )
-            if each.n_dropped:
-                notes.append(
-                    f"{where}: {each.n_dropped} of {each.n_total} videos were dropped, as the "
-                    "published evaluations did"
-                )
-    for names in hashes.values():
-        if len(names) > 1 and kept[0][0].adapter != "frozen":
-            notes.append(f"{', '.join(names)}: the trained adapter is the same to the last bit")
-    return notes
 
 
 def _columns(results: Sequence[Sequence[Result]]) -> dict[str, Stat]:
@@ -335,9 +279,12 @@ def _stat(runs: Sequence[Sequence[Result]]) -> Stat:
 
 
 def t_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """Return the 95% interval of a mean, by Student's t, within 0 and 100; None of one value."""
+    """Return the 95% interval of a mean, by Student's t, within 0 and 100.
+
+    None of one value, or of values that are all the same: they say nothing of how far others lie.
+    """
     mean, std = mean_and_std(values)
-    if std is None:
+    if not std:
         return None
     half = _T[min(len(values) - 1, len(_T)) - 1] * std / len(values) ** 0.5
     return max(0.0, mean - half), min(100.0, mean + half)
@@ -389,21 +336,3 @@ def _order(group: Group) -> tuple[object, ...]:
     place = _ADAPTERS.index(group.adapter) if known else len(_ADAPTERS)
     return (group.setting, not group.is_comparable, place, group.adapter, group.described,
             group.filtered, group.kind, group.variant)  # fmt: skip
-
-
-def left_out(records: Sequence[RunRecord]) -> list[str]:
-    """Say which runs are in no group, and why."""
-    lines = []
-    for record in records:
-        if not record.is_finished:
-            epochs = record.manifest.get("recipe", {}).get("epochs", "?")
-            done = record.manifest.get("epochs_done", 0)
-            lines.append(
-                f"{record.name}: {record.run.status}, {done} of {epochs} epochs; go on with "
-                f"python -m adapt.train --resume {record.run.path}"
-            )
-        elif not record.results:
-            lines.append(
-                f"{record.name}: not evaluated; python -m adapt.evaluate {record.run.path}"
-            )
-    return lines

@@ -4,7 +4,7 @@ Chen et al., "Efficient Transfer Learning for Video-language Foundation Models",
 2411.11223. Percent, top-1, ViCLIP-B/16 on 8 frames.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 SOURCE = "arXiv 2411.11223"
@@ -13,6 +13,7 @@ _SHOTS = (2, 4, 8, 16)
 # Columns of a report: the one list of a task that has one, and those of base-to-novel.
 TOP1 = "top-1"
 BASE, NOVEL, HM = "base", "novel", "HM"
+ZERO_SHOT_COLUMNS = ("hmdb51", "ucf101", "k600")
 
 # Videos of the test lists by column, where all are there; a shorter list is another test.
 _TEST_VIDEOS: Mapping[tuple[str, str], Mapping[str, int]] = {
@@ -24,6 +25,15 @@ _TEST_VIDEOS: Mapping[tuple[str, str], Mapping[str, int]] = {
     ("base-to-novel", "ucf101"): {BASE: 2088, NOVEL: 1695},
     ("base-to-novel", "ssv2"): {BASE: 17562, NOVEL: 7215},
 }
+
+# The same by list, in zero-shot tests: of three official splits each.
+_SPLIT_VIDEOS = {
+    **dict.fromkeys(("hmdb51-1", "hmdb51-2", "hmdb51-3"), 1530),
+    "ucf101-1": 3783,
+    "ucf101-2": 3734,
+    "ucf101-3": 3714,
+}
+_SPLITS = 3
 
 # By method: k400, hmdb51, ucf101, ssv2, each base and novel accuracy and their harmonic mean.
 _BASE_TO_NOVEL: Mapping[str, str] = {
@@ -78,10 +88,10 @@ def paper_rows(task: str, dataset: str, shots: int | None) -> list[PaperRow]:
         names = tuple(TOP1 if each == shots else "" for each in _SHOTS)
         return _rows(_FEW_SHOT, ("hmdb51", "ucf101", "ssv2"), dataset, names)
     if task == "zero-shot":
-        columns = ("hmdb51", "ucf101", "k600")
         return [
             PaperRow(
-                method=method, values=dict(zip(columns, map(float, text.split()), strict=True))
+                method=method,
+                values=dict(zip(ZERO_SHOT_COLUMNS, map(float, text.split()), strict=True)),
             )
             for method, text in _ZERO_SHOT.items()
             if dataset == "k400" or method == "ViCLIP, frozen"  # which is trained on nothing
@@ -106,9 +116,25 @@ def _rows(
     return rows
 
 
-def expected_videos(task: str, dataset: str) -> Mapping[str, int]:
-    """Return how many videos the paper's test lists have, by column; empty where it is unknown."""
-    return _TEST_VIDEOS.get((task, dataset), {})
+def unlike_paper(task: str, dataset: str, tests: Mapping[str, Sequence[tuple[str, int]]]) -> str:
+    """Return how the lists of a run differ from those of the paper; empty where they do not.
+
+    How many videos of Kinetics are still to be had differs from copy to copy: they are not counted.
+
+    Args:
+        task: few-shot, base-to-novel, zero-shot or supervised.
+        dataset: What is trained on.
+        tests: By column of the report, the name of each list and its number of videos.
+    """
+    expected = _TEST_VIDEOS.get((task, dataset), {})
+    for column, lists in tests.items():
+        if task == "zero-shot" and column in ZERO_SHOT_COLUMNS and len(lists) != _SPLITS:
+            return f"they are means over {_SPLITS} splits of {column}, and here are {len(lists)}"
+        for name, count in lists:
+            known = _SPLIT_VIDEOS.get(name) if task == "zero-shot" else expected.get(column)
+            if known not in (None, count):
+                return f"its list {name!r} has {known} videos, and this one {count}"
+    return ""
 
 
 def paper_method(adapter: str, has_descriptions: bool) -> str | None:

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from adapt.results import Result, read_result
-from adapt.run_folder import CONFIG, MANIFEST, RESULTS, Run, find_runs, open_run, read_json
+from adapt.run_folder import (
+    CONFIG,
+    MANIFEST,
+    RESULTS,
+    Run,
+    find_runs,
+    named_run,
+    open_run,
+    read_json,
+)
 from describe.errors import UserError
 
 
@@ -173,6 +182,7 @@ def read_runs(paths: Sequence[Path]) -> list[RunRecord]:
 
 
 def _run_folders(path: Path) -> list[Path]:
+    path = named_run(path)
     if not path.is_dir():
         raise UserError(f"no folder {path}; give runs, or a folder of runs")
     runs = [] if (path / MANIFEST).exists() else find_runs(path)

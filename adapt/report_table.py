@@ -1,6 +1,6 @@
 """The tables of a report: one for each dataset and task, a row for each group of runs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -12,10 +12,10 @@ from adapt.report_paper import (
     NOVEL,
     SOURCE,
     TOP1,
-    expected_videos,
     is_paper_backbone,
     paper_method,
     paper_rows,
+    unlike_paper,
 )
 from describe.escape import escape, printable
 from describe.terminal import show
@@ -125,10 +125,12 @@ def _published(groups: Sequence[Group], columns: Sequence[str]) -> tuple[list[Ro
     if not rows or not fitting:
         return [], []
     split = record.options("data").get("split", 1)
-    reason = "" if split == 1 else f"they are of split 1, and this is split {split}"
-    reason = reason or _other_test(fitting, record.task, dataset)
-    if reason:
-        return [], [f"the paper's numbers are left out: {reason}"]
+    reasons = [unlike_paper(record.task, dataset, _tests(each)) for each in fitting]
+    fitting = [group for group, reason in zip(fitting, reasons, strict=True) if not reason]
+    if split != 1:
+        reasons.insert(0, f"they are of split 1, and this is split {split}")
+    if split != 1 or not fitting:
+        return [], [f"the paper's numbers are left out: {reasons[0]}"]
     methods = {paper_method(each.adapter, each.described != "none") for each in fitting}
     return [
         Row(
@@ -150,15 +152,12 @@ def _published_value(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}"
 
 
-def _other_test(groups: Iterable[Group], task: str, dataset: str) -> str:
-    """Return how a test list differs from the paper's in length; empty where none does."""
-    expected = expected_videos(task, dataset)
-    for group in groups:
-        for each in group.results[0]:
-            wanted = expected.get(column_of(each.list), each.n_total)
-            if each.n_total != wanted:
-                return f"its list {each.list!r} has {wanted} videos, and this one {each.n_total}"
-    return ""
+def _tests(group: Group) -> dict[str, list[tuple[str, int]]]:
+    """Return the name and length of each list of a group, by column."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for each in group.results[0]:
+        found.setdefault(column_of(each.list), []).append((each.list, each.n_total))
+    return found
 
 
 def print_sections(sections: Sequence[Section], others: Sequence[str]) -> None:

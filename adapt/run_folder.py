@@ -42,6 +42,9 @@ BAD_VIDEOS = "bad_videos.jsonl"
 LISTS = "lists"
 RESULTS = "results"
 
+TRAINING_LISTS = ("train", "held_out")
+"""Lists of a run that nothing is tested on."""
+
 Which = Literal["last", "best"]
 
 
@@ -178,8 +181,7 @@ def open_run(path: Path) -> Run:
     Raises:
         UserError: No run is there (the runs beside it are named), or run.json is damaged.
     """
-    if len(path.parts) == 1 and not path.exists() and (RUNS / path / MANIFEST).is_file():
-        path = RUNS / path
+    path = named_run(path)
     if not (path / MANIFEST).is_file():
         near = find_runs(path) or find_runs(path.parent) or find_runs(RUNS)
         names = ", ".join(str(run) for run in near[:5]) or "none"
@@ -191,6 +193,12 @@ def open_run(path: Path) -> Run:
             f"{path / MANIFEST} has format {manifest.get('format')!r}; this program reads {FORMAT}"
         )
     return Run(path=path, manifest=manifest)
+
+
+def named_run(path: Path) -> Path:
+    """Return the run of that name in `runs`, where `path` is a bare name and nothing else."""
+    is_name = len(path.parts) == 1 and not path.exists() and (RUNS / path / MANIFEST).is_file()
+    return RUNS / path if is_name else path
 
 
 def find_runs(folder: Path) -> list[Path]:

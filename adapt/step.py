@@ -34,7 +34,8 @@ class StepConfig:
     """What cosines are divided by; None takes the checkpoint's own `temp`."""
 
     accumulate: int = 1
-    """Parts a batch is split into. The gradient is that of the whole batch."""
+    """Parts a batch is split into. The gradient is that of the whole batch, but for dropout, which
+    each part draws anew."""
 
     precision: Precision = "fp32"
     """fp32, or bf16 or fp16 autocast. Parameters stay in float32."""

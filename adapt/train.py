@@ -88,7 +88,7 @@ def train(session: "Session", watch: SignalWatch) -> None:
                 losses = (loss, classification, consistency)
                 session.note_step(epoch, lr, losses, videos, batch.waited_seconds)
             session.save_if_due()
-        session.end_epoch(epoch)
+        session.end_epoch(epoch, watch)
 
 
 def _batches(
@@ -134,10 +134,11 @@ def run(config: TrainConfig) -> int:
     """
     import torch
 
+    from adapt.device import choose_device, with_memory
     from adapt.distributed import joined, processes_of_environment
     from adapt.train_manifest import begun
     from adapt.train_resume import prepare_resumed
-    from adapt.train_setup import choose_device, prepare
+    from adapt.train_setup import prepare
     from adapt.train_summary import print_plan
 
     processes = processes_of_environment()
@@ -145,10 +146,9 @@ def run(config: TrainConfig) -> int:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     with joined(processes, device):
-        if config.resume is None:
-            plan = prepare(config, processes, device)
-        else:
-            plan = prepare_resumed(config, processes, device)
+        with with_memory(device):
+            make = prepare if config.resume is None else prepare_resumed
+            plan = make(config, processes, device)
         if processes.is_main:
             print_plan(plan)
         if config.dry_run:
@@ -190,12 +190,14 @@ def _run(plan: "Plan") -> int:
 
 def _train(plan: "Plan", watch: SignalWatch) -> "tuple[AdaptedModel, int | None]":
     """Train the model, if there is anything to train; return it and the selected epoch."""
-    from adapt.train_checks import is_out_of_memory, out_of_memory
+    from adapt.device import is_out_of_memory, with_memory
+    from adapt.train_checks import out_of_memory
     from adapt.train_session import make_model, open_session
 
-    if not plan.recipe.epochs:
-        return make_model(plan), None
-    session = open_session(plan)
+    with with_memory(plan.device):
+        if not plan.recipe.epochs:
+            return make_model(plan), None
+        session = open_session(plan)
     if session.state.steps:
         session.display.note(f"on from step {session.state.steps} of {plan.recipe.num_steps}")
     try:

@@ -1,6 +1,5 @@
 """What a run checks of itself: gradients reach all that should train, and numbers are finite."""
 
-import os
 from collections.abc import Iterable
 from math import ceil
 
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from adapt.adapted import AdaptedModel, ClassPrompts
 from adapt.cost import BYTES, count_parameters, text_work, video_work
+from adapt.device import device_bytes
 from adapt.train_setup import Plan
 
 
@@ -93,11 +93,6 @@ def step_bytes(model: AdaptedModel, prompts: ClassPrompts, clips: int) -> tuple[
     return BYTES * (weights + 3 * trained + text), BYTES * video
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether a device, or the machine, had no memory left. torch has no class for the latter."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
 def out_of_memory(plan: Plan, model: AdaptedModel, prompts: ClassPrompts) -> str:
     """Return what to say when a step does not fit: into how many parts to split a batch."""
     mine = plan.recipe.batch_size // plan.processes.world_size
@@ -111,10 +106,3 @@ def out_of_memory(plan: Plan, model: AdaptedModel, prompts: ClassPrompts) -> str
         f"out of memory with {clips} clips at once on {plan.device}; {fitting} may fit: "
         f"--accumulate {ceil(mine / fitting)}{more}"
     )
-
-
-def device_bytes(device: torch.device) -> int:
-    """Return the memory of a device."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_properties(device).total_memory
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field, fields, is_dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -154,10 +155,16 @@ class RecipeOptions:
             if value is not None and value < 1:
                 flag = name.replace("_", "-")
                 raise UserError(f"--{flag} is {value}; it must be at least 1")
-        if self.lr is not None and self.lr <= 0:
-            raise UserError(f"--lr is {self.lr}; it must be above 0")
-        if self.warmup_epochs is not None and self.warmup_epochs < 0:
-            raise UserError(f"--warmup-epochs is {self.warmup_epochs}; it must be at least 0")
+        for name in ("lr", "temperature"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < inf:
+                raise UserError(f"--{name} is {value}; it must be a number above 0")
+        for name in ("warmup_epochs", "weight_decay", "alpha"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < inf:
+                raise UserError(f"{flag_of(name)} is {value}; it must be a number of at least 0")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise UserError(f"--betas are {self.betas[0]} and {self.betas[1]}; each is in [0, 1)")
         if not 0 <= self.final_lr <= 1:
             raise UserError(f"--final-lr is {self.final_lr}; it is a share of lr, in [0, 1]")
         if self.seed < 0:
@@ -166,7 +173,7 @@ class RecipeOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class MachineOptions:
-    """Where it runs. Only rounding depends on it."""
+    """Where it runs. Rounding depends on it, and with `accumulate` what dropout leaves out."""
 
     device: str = "auto"
     """A torch device; auto: cuda where there is one."""
@@ -175,7 +182,8 @@ class MachineOptions:
     """fp32, or autocast to bf16 or fp16. Parameters stay in float32."""
 
     accumulate: int = 1
-    """Parts a process's share of a batch is split into, to save memory."""
+    """Parts a process's share of a batch is split into, to save memory. Each draws dropout of its
+    own, so that with dropout another number is as another seed of it."""
 
     recompute: bool = False
     """Recompute activations in the backward pass, to save memory."""
@@ -202,9 +210,9 @@ class MachineOptions:
             if getattr(self, name) < 1:
                 flag = name.replace("_", "-")
                 raise UserError(f"--{flag} is {getattr(self, name)}; it must be at least 1")
-        if self.checkpoint_minutes <= 0:
+        if not 0 < self.checkpoint_minutes < inf:
             raise UserError(
-                f"--checkpoint-minutes is {self.checkpoint_minutes}; it must be above 0"
+                f"--checkpoint-minutes is {self.checkpoint_minutes}; it must be a number above 0"
             )
 
 
@@ -254,6 +262,8 @@ class TrainConfig:
             )
         if self.machine.prefix_cache is not None and self.clip.augment:
             raise UserError("--prefix-cache needs --no-augment: it keeps one clip of each video")
+        if self.machine.prefix_cache is not None and self.model.adapter == "full":
+            raise UserError("--prefix-cache needs frozen blocks, and --adapter full has none")
 
     @property
     def described(self) -> bool:
@@ -267,9 +277,9 @@ def parse_views(text: str) -> tuple[int, int]:
     Raises:
         UserError: It is something else.
     """
-    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    match = re.fullmatch(r"([1-9]\d*)x([13])", text)
     if match is None:
-        raise UserError(f"views are {text!r}; write clips x crops, such as 4x3")
+        raise UserError(f"views are {text!r}; write clips x crops, such as 4x3, with 1 crop or 3")
     return int(match[1]), int(match[2])
 
 

@@ -1,13 +1,16 @@
 """The end of a run: the adapter is saved, the lists are evaluated, and a small table is printed."""
 
+from functools import partial
+
 from adapt.adapted import AdaptedModel
 from adapt.adapter_file import save_adapter
 from adapt.checkpoint import backbone_hash
-from adapt.evaluate_list import adapter_hash, evaluate_list
+from adapt.evaluate_list import Progress, adapter_hash, evaluate_list
 from adapt.evaluate_progress import Counter
 from adapt.evaluate_result import Evaluated, summarise
+from adapt.evaluate_stored import stored_scores
 from adapt.evaluate_table import results_table
-from adapt.results import Result, Selection, write_result
+from adapt.results import Result, Selection, result_name, write_result
 from adapt.run_folder import ADAPTER, RESULTS, open_run
 from adapt.splits import VideoList
 from adapt.train_manifest import note_status
@@ -47,6 +50,7 @@ def finish(plan: Plan, model: AdaptedModel, best_epoch: int | None) -> None:
         adapter_hash=adapter_hash(model),
         descriptions_fingerprint=None if described is None else described.fingerprint,
         precision=plan.recipe.precision,
+        leaks=plan.task.leaks,
     )
     results = [_evaluate(plan, model, evaluated, videos) for videos in plan.task.evaluations]
     note_status(plan, "finished", epochs_done=plan.recipe.epochs, best_epoch=best_epoch)
@@ -56,28 +60,45 @@ def finish(plan: Plan, model: AdaptedModel, best_epoch: int | None) -> None:
 
 def _evaluate(plan: Plan, model: AdaptedModel, evaluated: Evaluated, videos: VideoList) -> Result:
     views = plan.views(videos)
-    scores = evaluate_list(
-        model,
-        videos,
-        views,
-        plan.config.load,
-        device=str(plan.device),
-        precision=plan.recipe.precision,
-        rank=plan.processes.rank,
-        world_size=plan.processes.world_size,
-        progress=Counter(videos.name) if plan.processes.is_main else None,
-    )
+    is_main = plan.processes.is_main
+    scores = None
+    if plan.config.resume is not None:  # it may have been stopped after this list
+        path = plan.folder / RESULTS / f"{result_name(videos.name, evaluated.selection)}.json"
+        say = partial(show, flush=True) if is_main else _say_nothing
+        scores = stored_scores(path, videos, views, evaluated, say)
+    plan.processes.wait()  # all have read what is stored before one of them writes
+    if scores is None:
+        scores = evaluate_list(
+            model,
+            videos,
+            views,
+            plan.config.load,
+            device=str(plan.device),
+            precision=plan.recipe.precision,
+            rank=plan.processes.rank,
+            world_size=plan.processes.world_size,
+            progress=Counter(videos.name) if is_main else None,
+        )
     result, rows = summarise(scores, videos, views, evaluated)
     if plan.processes.is_main:
         write_result(plan.folder / RESULTS, result, rows)
     return result
 
 
-def evaluate_epoch(plan: Plan, model: AdaptedModel) -> float:
+def _say_nothing(_: str) -> None:
+    """Let the first process speak."""
+
+
+def evaluate_epoch(plan: Plan, model: AdaptedModel, progress: Progress | None = None) -> float:
     """Return the top-1 accuracy, in percent, that an epoch is selected by.
 
     On the held-out videos, or with `best-on-test` on the first evaluation list; one clip and one
     crop of each. The model is left in training mode.
+
+    Args:
+        plan: The run.
+        model: As it is after the epoch.
+        progress: Told how many videos of how many are done.
     """
     videos = plan.task.held_out
     if plan.recipe.select == "best-on-test" or videos is None:
@@ -94,6 +115,7 @@ def evaluate_epoch(plan: Plan, model: AdaptedModel) -> float:
         precision=plan.recipe.precision,
         rank=plan.processes.rank,
         world_size=plan.processes.world_size,
+        progress=progress,
     )
     model.train()
     unnamed = Evaluated(

@@ -77,6 +77,9 @@ class Display(Protocol):
     def step(self, report: StepReport, rates: Rates) -> None:
         """Show a step."""
 
+    def looking(self, epoch: int, done: int, total: int) -> None:
+        """Show how many videos an epoch, from 0, has been looked at with, to select one."""
+
     def note(self, line: str) -> None:
         """Print a line."""
 
@@ -88,6 +91,9 @@ class Silent:
     """Shows nothing: processes other than the first."""
 
     def step(self, report: StepReport, rates: Rates) -> None:
+        """Show nothing."""
+
+    def looking(self, epoch: int, done: int, total: int) -> None:
         """Show nothing."""
 
     def note(self, line: str) -> None:
@@ -121,6 +127,13 @@ class Lines:
         head = f"epoch {report.epoch}/{self._num_epochs}  step {report.step}/{self._num_steps}"
         remaining = left(report, rates, self._num_steps)
         show(f"{head}  {describe(report, rates)}  {remaining} left", flush=True)
+
+    def looking(self, epoch: int, done: int, total: int) -> None:
+        """Print a line, if the last one is old enough."""
+        now = self._clock()
+        if now - self._shown_at >= PLAIN_EVERY_S:
+            self._shown_at = now
+            show(looking_line(epoch, done, total), flush=True)
 
     def note(self, line: str) -> None:
         """Print a line."""
@@ -170,6 +183,10 @@ class Bar:
         )
         self._numbers.plain = describe(report, rates)
 
+    def looking(self, epoch: int, done: int, total: int) -> None:
+        """Change the line of numbers."""
+        self._numbers.plain = looking_line(epoch, done, total)
+
     def note(self, line: str) -> None:
         """Print a line above the bar."""
         self._live.console.print(line, markup=False, highlight=False)
@@ -186,6 +203,11 @@ def make_display(num_steps: int, num_epochs: int, done: int, *, is_main: bool) -
     if sys.stdout.isatty():
         return Bar(num_steps, num_epochs, done)
     return Lines(num_steps, num_epochs)
+
+
+def looking_line(epoch: int, done: int, total: int) -> str:
+    """Return what is shown while an epoch is looked at, to select one. `epoch` is from 0."""
+    return f"looking at epoch {epoch + 1}: {done} of {total} videos"
 
 
 def describe(report: StepReport, rates: Rates) -> str:

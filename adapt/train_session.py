@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -23,6 +24,7 @@ from adapt.train_log import MetricsLog
 from adapt.train_manifest import note_status
 from adapt.train_progress import Display, Rates, StepReport, make_display
 from adapt.train_setup import Plan
+from adapt.train_signals import SignalWatch
 from adapt.train_state import Progress, load_checkpoint, save_checkpoint
 from describe.errors import UserError
 from describe.escape import printable
@@ -169,32 +171,46 @@ class Session:
         """Log a step that moved nothing because fp16's loss scale was too high, and was halved."""
         self.log.write("overflow", self.state.steps, epoch=epoch + 1)
 
-    def end_epoch(self, epoch: int) -> None:
-        """Log the means of an epoch, see whether it is the best where one is selected, and save."""
+    def end_epoch(self, epoch: int, watch: SignalWatch) -> None:
+        """Log the means of an epoch, see whether it is the best where one is selected, and save.
+
+        Raises:
+            Stopped: A signal came while the epoch was looked at; nothing has changed then.
+        """
         state = self.state
-        steps = max(1, state.epoch_steps)
-        classification = state.epoch_classification / steps
-        consistency = state.epoch_consistency / steps
-        self.log.write(
-            "epoch",
-            state.steps,
-            epoch=epoch + 1,
-            loss=classification + self.plan.recipe.alpha * consistency,
-            classification=classification,
-            consistency=consistency,
-            skipped=state.skipped,
-        )
-        state.epoch_steps, state.epoch_classification, state.epoch_consistency = 0, 0.0, 0.0
+        top1 = None
         if self.plan.recipe.select != "last":
-            self._select(epoch)
+            self.save()  # what follows may take long
+            top1 = self._look(epoch, watch)
+        means = dict.fromkeys(("loss", "classification", "consistency"))  # of no step: none
+        if state.epoch_steps:
+            classification = state.epoch_classification / state.epoch_steps
+            consistency = state.epoch_consistency / state.epoch_steps
+            loss = classification + self.plan.recipe.alpha * consistency
+            means = {"loss": loss, "classification": classification, "consistency": consistency}
+        self.log.write("epoch", state.steps, epoch=epoch + 1, **means, skipped=state.skipped)
+        state.epoch_steps, state.epoch_classification, state.epoch_consistency = 0, 0.0, 0.0
+        if top1 is not None:
+            self._select(epoch, top1)
         state.epochs_ended = epoch + 1
         self.save()
         note_status(self.plan, "training", epochs_done=epoch + 1)
 
-    def _select(self, epoch: int) -> None:
+    def _look(self, epoch: int, watch: SignalWatch) -> float:
+        """Return the accuracy that this epoch is selected by.
+
+        Raises:
+            Stopped: A signal came. Of several processes each has to finish its part first.
+        """
+        is_alone = self.processes.world_size == 1
+        with watch.waiting() if is_alone else nullcontext():
+            return evaluate_epoch(
+                self.plan, self.model, lambda done, total: self.display.looking(epoch, done, total)
+            )
+
+    def _select(self, epoch: int, top1: float) -> None:
         """Keep the adapter of this epoch if it is the best so far; the earlier wins a tie."""
         plan, state = self.plan, self.state
-        top1 = evaluate_epoch(plan, self.model)
         self.log.write("evaluation", state.steps, epoch=epoch + 1, on=plan.recipe.select, top1=top1)
         self.display.note(f"epoch {epoch + 1}: top-1 {top1:.2f}% ({plan.recipe.select})")
         self._ended_at = monotonic()

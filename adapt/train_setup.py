@@ -92,6 +92,9 @@ def prepare(config: TrainConfig, processes: Processes, device: torch.device) -> 
     )
     if trains and config.recipe.select == "held-out" and not task.held_out:
         raise UserError("--select held-out needs --held-out, such as 0.1, or data with a val part")
+    if trains and config.recipe.select != "held-out" and config.data.held_out:
+        unused = "held_out: not trained on, and not used; --select held-out chooses the epoch by it"
+        task = replace(task, notes=(*task.notes, unused))
     described = None
     if config.described:
         described = find_descriptions(str(config.descriptions), task.train.dataset)
@@ -198,23 +201,3 @@ def views_of(config: TrainConfig, dataset: str) -> ViewConfig:
     """Return the clips and crops that videos of a dataset are evaluated with."""
     clips, crops = parse_views(config.views or PAPER_VIEWS.get(dataset, "4x3"))
     return ViewConfig(num_clips=clips, num_crops=crops, mean=config.clip.mean, std=config.clip.std)
-
-
-def choose_device(name: str, processes: Processes) -> torch.device:
-    """Return the device that `--device` means for this process.
-
-    Raises:
-        UserError: There is no such device.
-    """
-    cuda = torch.cuda.is_available()
-    if name == "auto":
-        return torch.device("cuda", processes.local_rank) if cuda else torch.device("cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UserError(f"--device is {name!r}; take cpu, cuda or cuda:1") from error
-    if device.type == "cuda" and not cuda:
-        raise UserError(f"--device {name}: this torch sees no CUDA device; take cpu")
-    if device.type == "cuda" and device.index is None:
-        return torch.device("cuda", processes.local_rank)
-    return device

@@ -138,6 +138,16 @@ def test_of_several_results_one_must_be_named(runs, capsys):
     assert "no result base in both runs" in capsys.readouterr().err
 
 
+def test_what_flatters_a_side_is_said(runs, capsys):
+    flattered = {"selection": "best-on-test", "leaks": ("3 videos of 'test' are in 'train' too",)}
+    pair(runs, [False] * 12, [True] * 12, {"selection": "best-on-test"}, flattered)
+    assert command(runs) == 0
+    printed = capsys.readouterr().out
+    assert "A: its epoch was chosen on test videos, which flatters" in printed
+    assert "B: leakage allowed: 3 videos of 'test' are in 'train' too" in printed
+    assert "A: leakage" not in printed
+
+
 def test_results_that_were_made_alike_are_found_under_other_names(runs, capsys):
     pair(runs, [True] * 12, [True] * 12, {"num_clips": 4}, {"num_clips": 10})
     assert command(runs) == 1

@@ -119,17 +119,46 @@ def test_half_precision_is_near_and_scores_stay_single():
     np.testing.assert_allclose(half.cosines, full.cosines, atol=0.05)
 
 
-def test_too_many_clips_for_the_memory_is_one_line():  # failure 42
+def test_clips_that_the_memory_does_not_hold_go_through_in_parts():  # failure 42
+    whole = score_views(model(), views_of([3, 4]), CLASS_NAMES, device="cpu")
+    adapted, encoded = model(), []
+    encode = adapted.encode_video
+
+    def encode_two_at_most(clips):
+        if len(clips) > 2:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+        encoded.append(len(clips))
+        return encode(clips)
+
+    adapted.encode_video = encode_two_at_most
+    found = score_views(adapted, views_of([3, 4]), CLASS_NAMES, device="cpu")
+    assert sum(encoded) == 7
+    np.testing.assert_allclose(found.cosines, whole.cosines, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA"), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when")]
+)
+def test_no_memory_for_a_single_clip_is_one_line(error):  # failure 42
     adapted = model()
 
     def no_memory(clips):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise error
 
     adapted.encode_video = no_memory
-    with pytest.raises(
-        UserError, match=r"no memory for 6 clips in one pass; try --clips-per-pass 3"
-    ):
+    with pytest.raises(UserError, match="the device has no memory for a single clip"):
         score_views(adapted, views_of([3, 3]), CLASS_NAMES, device="cpu", clips_per_pass=6)
+
+
+def test_other_errors_are_not_taken_for_want_of_memory():
+    adapted = model()
+
+    def broken(clips):
+        raise RuntimeError("shapes cannot be multiplied")
+
+    adapted.encode_video = broken
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        score_views(adapted, views_of([3]), CLASS_NAMES, device="cpu")
 
 
 def test_the_hash_of_an_adapter_is_of_its_numbers_and_its_configuration():

@@ -168,8 +168,12 @@ def test_a_list_of_ones_own(run, trained, tmp_path, capsys):
     classes = tmp_path / "classes.txt"
     classes.write_text("fall down\nmove along\nsomething else\njump\n")
     flags = ["--list", source, "--videos", trained.videos, "--classes", classes]
-    assert evaluate(run, *flags) == 0
-    assert "evaluated again: the list is another" in capsys.readouterr().out
+    assert evaluate(run, *flags) == 1
+    path = run / "results" / "mine.json"
+    said = f"{path} is of another list; give the file of this one a name of its own, or --force"
+    assert said in capsys.readouterr().err
+    assert read_result(path) == result
+    assert evaluate(run, *flags, "--force") == 0
     assert len(read_result(run / "results" / "mine.json").class_names) == 4
 
 
@@ -201,13 +205,14 @@ def test_a_list_with_a_training_video_is_refused_unless_that_is_allowed(
     assert read_result(run / "results" / "mine.json").leaks == (said,)
 
 
-def test_a_list_whose_seconds_were_edited_is_evaluated_again(run, trained, tmp_path, capsys):
+def test_a_list_whose_seconds_were_edited_is_another(run, trained, tmp_path, capsys):
     source = tmp_path / "cut.csv"
     flags = ["--list", source, "--videos", trained.videos]
-    for start, end in ((0, 0.5), (0.5, 1)):
+    for start, end, status in ((0, 0.5, 0), (0.5, 1, 1)):
         source.write_text(f"path,class,start,end\nfall_down_test_0.mp4,fall down,{start},{end}\n")
-        assert evaluate(run, *flags) == 0
-    assert "cut: evaluated again: the list is another" in capsys.readouterr().out
+        assert evaluate(run, *flags) == status
+    assert "cut.json is of another list" in capsys.readouterr().err
+    assert evaluate(run, *flags, "--force") == 0
     result = read_result(run / "results" / "cut.json")
     assert result.names == ("fall_down_test_0.mp4@0.5-1.0",)
 
@@ -307,6 +312,41 @@ def test_a_broken_video_is_counted_as_failed_and_named(run, trained, tmp_path, c
     result = read_result(run / "results" / "test.json")
     assert (result.n_total, result.n_evaluated, result.n_failed) == (9, 8, 1)
     assert result.failed[0][0] in capsys.readouterr().out
+
+
+def test_a_video_that_was_mended_is_evaluated(run, trained, tmp_path, capsys):
+    moved = Path(shutil.copytree(trained.videos, tmp_path / "videos"))
+    (broken,) = moved.rglob("fall_down_test_1.mp4")
+    whole = broken.read_bytes()
+    broken.write_bytes(b"not a video")
+    flags = ["--videos", moved, "--max-bad-videos", "1"]
+    assert evaluate(run, *flags, "--force") == 0
+    assert evaluate(run, *flags) == 0
+    assert "1 could not be read then (--force evaluates again)" in capsys.readouterr().out
+    path = run / "results" / "test.json"
+    os.utime(path, (1, 1))  # what follows is later, however coarse the clock
+    broken.write_bytes(whole)
+    assert evaluate(run, *flags) == 0
+    assert "could not be read then, and has changed" in capsys.readouterr().out
+    assert read_result(path).n_failed == 0
+
+
+def test_a_leak_of_the_run_is_in_its_results_and_tables(trained, capsys):
+    train, test = (trained.videos / part / "fall down" for part in ("train", "test"))
+    copy = Path(shutil.copy(next(train.iterdir()), test / "copy_of_training.mp4"))
+    copy = copy.rename(test / next(train.iterdir()).name)
+    try:
+        train_in(trained, "--epochs", 1, "--allow-leakage", name="leaky")
+    finally:
+        copy.unlink()
+    said = "test: leakage allowed: 1 videos of 'test' are in 'train' too"
+    assert said in capsys.readouterr().out
+    path = trained.run("leaky") / "results" / "test.json"
+    before = read_result(path)
+    assert "1 videos of 'test' are in 'train' too" in before.leaks[0]
+    assert evaluate(trained.run("leaky")) == 0
+    assert said in capsys.readouterr().out
+    assert read_result(path).leaks == before.leaks
 
 
 def test_base_and_novel_have_a_harmonic_mean():

@@ -238,7 +238,7 @@ def test_too_many_bad_videos_stop_the_run_with_the_list(with_bad, tmp_path):
     wanted = (
         r"^2 of 7 videos cannot be read, and --max-bad-videos allows 1: "
         r"(?=.*02\.avi \(.+\))(?=.*05\.avi \(No such file or directory\))"
-        r".*; all are in .*bad\.jsonl$"
+        r".*; all are in .*bad\.jsonl: take out the lines of those to be tried again$"
     )
     with pytest.raises(UserError, match=wanted):
         list(loader.epoch(0))

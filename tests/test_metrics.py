@@ -122,8 +122,13 @@ def test_the_same_seed_gives_the_same_interval_and_the_order_of_videos_hardly_ma
     assert bootstrap_interval(shuffled) == pytest.approx(bootstrap_interval(correct), abs=0.6)
 
 
-def test_where_all_are_right_the_interval_is_a_point():
-    assert bootstrap_interval(np.ones(20, dtype=bool)) == (100, 100)
+def test_where_all_are_right_or_none_the_interval_is_the_exact_one():
+    # Clopper-Pearson of n of n: the lowest accuracy p for which p^n is 0.025.
+    low, high = bootstrap_interval(np.ones(20, dtype=bool))
+    assert high == 100
+    assert (low / 100) ** 20 == pytest.approx(0.025)
+    assert bootstrap_interval(np.zeros(20, dtype=bool)) == (0, pytest.approx(100 - low))
+    assert bootstrap_interval(np.ones(1, dtype=bool)) == (pytest.approx(2.5), 100)
 
 
 def test_a_paired_interval_is_narrower_than_two_models_apart():
@@ -133,7 +138,8 @@ def test_a_paired_interval_is_narrower_than_two_models_apart():
     low, high = paired_bootstrap(first, second)
     assert 0 < low < 100 * (second.mean() - first.mean()) < high
     assert high - low < 3
-    assert paired_bootstrap(first, first) == (0, 0)
+    spread = 100 * (1 - 0.025 ** (1 / 1000))  # none of 1000 differs
+    assert paired_bootstrap(first, first) == (pytest.approx(-spread), pytest.approx(spread))
     opposite = paired_bootstrap(second, first)
     assert opposite == (pytest.approx(-high), pytest.approx(-low))
 

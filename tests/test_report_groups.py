@@ -36,7 +36,7 @@ def few_shot(folder, share=0.5, *, data=None, leaks=(), **options):
 def zero_shot(folder, dataset, **options):
     write_run(folder, dataset=dataset, task="zero-shot", **options)
     for number in (1, 2, 3):
-        add_result(folder, accuracy(0.5, 120), list_name=f"hmdb51-{number}")
+        add_result(folder, accuracy(0.5, 1530), list_name=f"hmdb51-{number}")
     return folder
 
 
@@ -187,6 +187,63 @@ def test_zero_shot_on_other_videos_stands_alone(runs):
     add_result(folder, accuracy(0.5, 120), list_name="hmdb51-1", list_hash="sha256:other")
     titles = [section.title for section in sections_of(runs)]
     assert titles == ["k400, zero-shot", "zero-shot, nothing trained"]
+
+
+def test_evaluating_the_training_list_parts_no_seeds(runs):
+    for seed in (0, 1, 2):
+        add_result(write_run(runs / f"s{seed}", seed=seed), [True] * 12)
+        add_result(
+            runs / f"s{seed}", [True] * 12, list_name="train", list_hash=f"sha256:train{seed}"
+        )
+    (group,) = group_runs(read_runs([runs]))
+    assert (len(group.records), list(group.columns)) == (3, ["top-1"])
+
+
+def test_a_frozen_backbone_has_no_seeds(runs):
+    for seed in (0, 1, 2):
+        few_shot(runs / f"s{seed}", adapter="frozen", descriptions=None, seed=seed)
+    (group,) = group_runs(read_runs([runs]))
+    stat = group.columns["top-1"]
+    assert (len(group.records), stat.std) == (1, None)
+    assert stat.interval == group.results[0][0].top1_interval
+    assert sum("repeats" in note and "nothing is trained" in note for note in group.notes) == 2
+
+
+def test_seeds_that_agree_to_the_digit_have_no_interval(runs):
+    for seed in (0, 1):
+        add_result(
+            write_run(runs / f"s{seed}", seed=seed), [True] * 6 + [False] * 6,
+            adapter_hash=f"a1:{seed}",
+        )  # fmt: skip
+    (group,) = group_runs(read_runs([runs]))
+    assert (group.columns["top-1"].std, group.columns["top-1"].interval) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("lists", "said"),
+    [
+        ({"hmdb51-1": 1530}, "they are means over 3 splits of hmdb51, and here are 1"),
+        ({f"ucf101-{n}": 3783 for n in (1, 2, 3)}, "its list 'ucf101-2' has 3734 videos, and this"),
+    ],
+)
+def test_the_paper_is_left_out_beside_other_zero_shot_tests(runs, lists, said):
+    folder = write_run(
+        runs / "zs", dataset="k400", task="zero-shot", adapter="frozen", descriptions=None
+    )
+    for name, count in lists.items():
+        add_result(folder, accuracy(0.5, count), list_name=name)
+    section = only_section(runs)
+    assert paper_labels(section) == []
+    assert any(said in note for note in section.notes)
+
+
+def test_one_short_list_hides_the_paper_from_its_own_row_alone(runs):
+    few_shot(runs / "whole")
+    few_shot(runs / "short", adapter="lora", descriptions=None)
+    for path in (runs / "short" / "results").iterdir():
+        path.unlink()
+    add_result(runs / "short", accuracy(0.5, 1200), list_hash="sha256:short")
+    assert paper_labels(only_section(runs)) == ["paper: MSTA"]
 
 
 def test_other_views_are_a_row_of_their_own(runs):

@@ -29,6 +29,26 @@ def test_a_loss_that_is_not_finite_moves_nothing_and_stops_the_run(world, capsys
     assert open_run(world.run("burst")).status == "stopped"
 
 
+def test_an_epoch_whose_steps_all_moved_nothing_has_no_loss(world):
+    flags = ["--lr", 1e30, "--max-bad-steps", 7, "--epochs", 3, "--warmup-epochs", 0]
+    assert main(world.flags(*flags, name="nothing")) == 1
+    epochs = world.metrics("nothing", "epoch")
+    assert epochs[1]["loss"] is None
+    assert epochs[1]["skipped"] > 2
+
+
+def test_no_memory_before_training_is_one_line(world, monkeypatch, capsys):  # failure 42
+    def refuse(model, device):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr(torch.nn.Module, "to", refuse)
+    assert main(world.flags(name="full")) == 1
+    assert capsys.readouterr().err == (
+        "adapt.train: no memory left on cpu; end what else runs there, or take another --device\n"
+    )
+    assert not world.run("full").exists()
+
+
 def test_fp16_that_overflows_is_no_fault(world):
     # The first scale is 65536; cosines over 0.002 overflow with it.
     flags = ["--precision", "fp16", "--temperature", 0.002, "--max-bad-steps", 1, "--epochs", 4]

@@ -9,10 +9,12 @@ import pytest
 import torch
 from tiny_training import World, make_world
 
+import adapt.train_session
 import adapt.train_setup
 from adapt.evaluate import main as evaluate
 from adapt.run_folder import open_run
 from adapt.train import main
+from adapt.train_finish import evaluate_epoch
 from adapt.train_manifest import held
 from adapt.train_session import Session
 
@@ -70,6 +72,35 @@ def test_a_run_killed_between_a_step_and_its_epochs_end_still_ends_the_epoch(wor
     assert open_run(world.run("killed")).status == "stopped"
     assert main(["--resume", str(world.run("killed"))]) == 0
     assert_as_if_never_stopped(world, "killed")
+
+
+def test_a_run_stopped_while_an_epoch_is_looked_at_loses_nothing(world, monkeypatch):
+    looked = []
+
+    def stop_at_second(*args: object) -> float:
+        looked.append(None)
+        if len(looked) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return evaluate_epoch(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(adapt.train_session, "evaluate_epoch", stop_at_second)
+        assert main(world.flags(*SELECTING, "--checkpoint-minutes", 60, name="looking")) == 143
+    assert len(looked) == 2
+    assert len(world.metrics("looking", "epoch")) == 1
+    assert main(["--resume", str(world.run("looking"))]) == 0
+    assert_as_if_never_stopped(world, "looking")
+
+
+def test_a_run_stopped_in_its_last_evaluation_takes_what_is_done(world, capsys):
+    assert main(world.flags("--epochs", 1, name="evaluated")) == 0
+    path = world.run("evaluated") / "results" / "test.json"
+    before = path.read_bytes()
+    stop(world.run("evaluated"))
+    assert main(["--resume", str(world.run("evaluated"))]) == 0
+    assert f"test: taken from {path}" in capsys.readouterr().out
+    assert path.read_bytes() == before
+    assert open_run(world.run("evaluated")).status == "finished"
 
 
 def test_of_two_starts_of_one_name_the_later_changes_nothing(world, monkeypatch, capsys):
