@@ -31,7 +31,7 @@ FULL: dict[str, Measure] = {
     "memory": memory.figures,
     "run": lambda repeats: memory.whole_run(),
     "browse": browse.figures,
-    "videos": lambda repeats: video_loading.figures(1, quick=True),
+    "videos": video_loading.figures,
 }
 
 
