@@ -1,7 +1,8 @@
 """What the miniature experiment trains and tests: its films, its arms, one run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from adapt.adapted import AdaptedModel, Prefix
 from adapt.adapter_config import AdapterConfig
 from adapt.backbone import ViCLIP
+from adapt.losses import Consistency
 from adapt.miniature_classes import Action, load_actions, order_partners
 from adapt.miniature_descriptions import Variant, describe_actions
 from adapt.miniature_files import draw_videos, frame_times
@@ -50,7 +52,10 @@ class Arm:
     """False: the frozen backbone; the adapter's output is multiplied by zero."""
 
     descriptions: Variant | None = None
-    temporal: bool = True
+    adapter: Mapping[str, Any] = field(default_factory=dict)
+    """What is unlike the published adapter, by field of AdapterConfig."""
+
+    consistency: Consistency = "cosine"
 
 
 ARMS: Mapping[str, Arm] = {
@@ -60,7 +65,30 @@ ARMS: Mapping[str, Arm] = {
     "MSTA, swapped descriptions": Arm(descriptions="swapped"),
     "MSTA, generic descriptions": Arm(descriptions="generic"),
     "MSTA, unrelated descriptions": Arm(descriptions="unrelated"),
-    "MSTA, right descriptions, no temporal convolution": Arm(descriptions="right", temporal=False),
+    "MSTA, right descriptions, no temporal convolution": Arm(
+        descriptions="right", adapter={"temporal": False}
+    ),
+}
+
+
+def _other(**adapter: Any) -> Arm:
+    return Arm(descriptions="right", adapter=adapter)
+
+
+# What the paper leaves open, each changed alone; and other ways to bring two gradients together.
+OPEN_ARMS: Mapping[str, Arm] = {
+    "class token: convolution too": _other(class_token="temporal"),
+    "class token: nothing": _other(class_token="none"),
+    "no input norm": _other(input_norm=False),
+    "no gradient scaling": _other(gradient_scaling=False),
+    "a layer for each branch": _other(shared="separate"),
+    "no shared layer": _other(shared="none"),
+    "gradients balanced": _other(shared_gradients="balanced"),
+    "gradients projected": _other(shared_gradients="projected"),
+    "no gradient of text": _other(shared_gradients="detach_text"),
+    "no gradient of video": _other(shared_gradients="detach_video"),
+    "consistency l2": Arm(descriptions="right", consistency="l2"),
+    "consistency kl": Arm(descriptions="right", consistency="kl"),
 }
 
 
@@ -165,7 +193,7 @@ def run(
         backbone,
         AdapterConfig(
             start_block=recipe.start_block, end_block=4, dim=recipe.dim,
-            scale=recipe.scale if arm.is_trained else 0.0, temporal=arm.temporal,
+            scale=recipe.scale if arm.is_trained else 0.0, **arm.adapter,
         ),
     )  # fmt: skip
     if arm.is_trained:
@@ -203,7 +231,7 @@ def _train(
     )
     step = 0
     model.train()
-    config = StepConfig(alpha=recipe.alpha)
+    config = StepConfig(alpha=recipe.alpha, consistency=arm.consistency)
     for epoch in range(recipe.epochs):
         clips = sample.train[epoch % NUM_DRAWS]
         for part in torch.randperm(len(rows)).split(recipe.batch):

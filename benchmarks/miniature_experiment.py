@@ -3,10 +3,11 @@
     python benchmarks/miniature_experiment.py benchmarks/miniature_results.json
     python benchmarks/miniature_experiment.py benchmarks/miniature_results.json --table
     python benchmarks/miniature_experiment.py all.json --join seed0.json seed1.json --table
+    python benchmarks/miniature_experiment.py benchmarks/miniature_open.json --open
 
 A run that was stopped goes on where it was. Every seed has training and test films of its own; all
 arms of a seed share them, so arms are compared in pairs. The recipe was chosen on seed 100 (other
-films altogether) and then left alone.
+films altogether) and then left alone. With --open the arms are what the paper leaves open.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from miniature_arms import ARMS, Recipe, Sample, run
+from miniature_arms import ARMS, OPEN_ARMS, Recipe, Sample, run
 
 from adapt.checkpoint import backbone_hash
 from adapt.miniature_weights import BACKBONE_FILE, load_miniature_backbone
@@ -43,12 +44,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--shots", type=int, default=16, help="training films of a class")
     parser.add_argument("--num-test", type=int, default=100, help="test films of a class")
-    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
+    parser.add_argument("--arms", nargs="+", choices=[*ARMS, *OPEN_ARMS])
+    parser.add_argument("--open", action="store_true", help="what the paper leaves open")
     parser.add_argument("--backbone", type=Path, default=BACKBONE_FILE)
     parser.add_argument("--threads", type=int, default=2)
     for name, value in asdict(Recipe()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     options = parser.parse_args(argv)
+    options.arms = options.arms or ([REFERENCE, *OPEN_ARMS] if options.open else list(ARMS))
     for other in options.join:
         join(options.out, json.loads(other.read_text()), other)
     if not options.table:
@@ -79,7 +82,14 @@ def fill(options: argparse.Namespace) -> None:
             task, arm, _ = key.split(" | ")
             if key not in stored["runs"]:
                 begun = time.monotonic()
-                result = run(backbone, sample, ARMS[arm], recipe, seed, task == "base-to-novel")
+                result = run(
+                    backbone,
+                    sample,
+                    {**ARMS, **OPEN_ARMS}[arm],
+                    recipe,
+                    seed,
+                    task == "base-to-novel",
+                )
                 stored["runs"][key] = result
                 options.out.write_text(json.dumps(stored, indent=1) + "\n")
                 said = ", ".join(f"{name} {value:.1f}" for name, value in result.items())
@@ -99,7 +109,7 @@ def tables(stored: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     """Return a Markdown table for each task, and the differences from the reference arm."""
     lines = []
     for task in TASKS:
-        by_arm: dict[str, dict[int, Mapping[str, float]]] = {arm: {} for arm in ARMS}
+        by_arm: dict[str, dict[int, Mapping[str, float]]] = {arm: {} for arm in (*ARMS, *OPEN_ARMS)}
         for key, result in stored["runs"].items():
             its_task, arm, seed = key.split(" | ")
             if its_task == task:

@@ -135,7 +135,7 @@ class Bomb:
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, monkeypatch):
+def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, monkeypatch):  # failure 35
     monkeypatch.chdir(tmp_path)
     torch.save({"model": Bomb()}, "bomb.pth")
     (tmp_path / "bare.pth").write_bytes(pickle.dumps(Bomb()))
@@ -147,7 +147,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
 @pytest.mark.parametrize("keep", [0, 10, 5000])
-def test_a_truncated_file_is_refused(published, tmp_path, suffix, keep):
+def test_a_truncated_file_is_refused(published, tmp_path, suffix, keep):  # failure 35
     path = tmp_path / f"cut.{suffix}"
     if suffix == "pth":
         torch.save({"model": published.state_dict()}, path)
@@ -192,7 +192,7 @@ def test_a_file_of_something_else_is_refused(tmp_path):
         load_backbone(tmp_path / "model.safetensors")
 
 
-def test_the_first_mismatch_is_named_with_both_shapes(published, tmp_path):
+def test_the_first_mismatch_is_named_with_both_shapes(published, tmp_path):  # failure 35
     path = tmp_path / "model.safetensors"
     save_file(published.state_dict(), path)
     wanted = replace(published.config, embed_dim=24)

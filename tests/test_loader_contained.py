@@ -30,7 +30,7 @@ def workers_of(pid: int | None = None) -> list[psutil.Process]:
     ]
 
 
-def test_a_video_that_hangs_is_left_out_and_its_worker_replaced(tmp_path):
+def test_a_video_that_hangs_is_left_out_and_its_worker_replaced(tmp_path):  # failure 31
     videos = write_list(tmp_path, 6)
     hang(videos.videos[3])
     file = tmp_path / "bad.jsonl"
@@ -53,7 +53,7 @@ def test_a_video_that_hangs_is_left_out_and_its_worker_replaced(tmp_path):
     ("number", "name"),
     [(signal.SIGSEGV, "SIGSEGV"), (signal.SIGRTMIN + 3, f"signal {signal.SIGRTMIN + 3}")],
 )
-def test_a_decoder_that_crashes_is_replaced(tmp_path, number, name):
+def test_a_decoder_that_crashes_is_replaced(tmp_path, number, name):  # failure 31
     videos = write_list(tmp_path, 4)
     hang(videos.videos[1])  # it waits there, in the decoder, to be hit
     load = LoadConfig(workers=1, video_timeout=LONG_S, max_bad_videos=1)
@@ -70,7 +70,7 @@ def test_a_decoder_that_crashes_is_replaced(tmp_path, number, name):
         assert [each.index for each in found] == [2, 3]
 
 
-def test_more_crashes_than_allowed_stop_the_run_with_the_list(tmp_path):
+def test_more_crashes_than_allowed_stop_the_run_with_the_list(tmp_path):  # failure 31
     videos = write_list(tmp_path, 3)
     hang(videos.videos[1])
     load = LoadConfig(workers=1, video_timeout=LONG_S, max_bad_videos=0)
