@@ -131,7 +131,7 @@ def report_lines(
 
 
 def cautions(result: "Result") -> Iterator[str]:
-    """Yield what makes a result flatter than it is."""
+    """Yield what flatters a result."""
     for leak in result.leaks:
         yield f"leakage allowed: {printable(leak)}"
     if result.selection == "best-on-test":

@@ -5,7 +5,7 @@ from functools import partial
 from adapt.adapted import AdaptedModel
 from adapt.adapter_file import save_adapter
 from adapt.checkpoint import backbone_hash
-from adapt.evaluate_list import Progress, adapter_hash, evaluate_list
+from adapt.evaluate_list import Progress, Scores, adapter_hash, evaluate_list
 from adapt.evaluate_progress import Counter
 from adapt.evaluate_result import Evaluated, summarise
 from adapt.evaluate_stored import stored_scores
@@ -68,17 +68,7 @@ def _evaluate(plan: Plan, model: AdaptedModel, evaluated: Evaluated, videos: Vid
         scores = stored_scores(path, videos, views, evaluated, say)
     plan.processes.wait()  # all have read what is stored before one of them writes
     if scores is None:
-        scores = evaluate_list(
-            model,
-            videos,
-            views,
-            plan.config.load,
-            device=str(plan.device),
-            precision=plan.recipe.precision,
-            rank=plan.processes.rank,
-            world_size=plan.processes.world_size,
-            progress=Counter(videos.name) if is_main else None,
-        )
+        scores = _score(plan, model, videos, views, Counter(videos.name) if is_main else None)
     result, rows = summarise(scores, videos, views, evaluated)
     if plan.processes.is_main:
         write_result(plan.folder / RESULTS, result, rows)
@@ -106,7 +96,22 @@ def evaluate_epoch(plan: Plan, model: AdaptedModel, progress: Progress | None = 
     views = ViewConfig(
         num_clips=1, num_crops=1, mean=plan.config.clip.mean, std=plan.config.clip.std
     )
-    scores = evaluate_list(
+    scores = _score(plan, model, videos, views, progress)
+    model.train()
+    unnamed = Evaluated(
+        run="", epoch=0, backbone_hash="", adapter_hash="", descriptions_fingerprint=None
+    )
+    return summarise(scores, videos, views, unnamed)[0].top1
+
+
+def _score(
+    plan: Plan,
+    model: AdaptedModel,
+    videos: VideoList,
+    views: ViewConfig,
+    progress: Progress | None,
+) -> Scores:
+    return evaluate_list(
         model,
         videos,
         views,
@@ -117,8 +122,3 @@ def evaluate_epoch(plan: Plan, model: AdaptedModel, progress: Progress | None = 
         world_size=plan.processes.world_size,
         progress=progress,
     )
-    model.train()
-    unnamed = Evaluated(
-        run="", epoch=0, backbone_hash="", adapter_hash="", descriptions_fingerprint=None
-    )
-    return summarise(scores, videos, views, unnamed)[0].top1
