@@ -62,6 +62,28 @@ def test_the_page_fits_and_complains_of_nothing(browser, runs, scheme, width):
         assert "6 of 12" in page.locator("dd").all_inner_texts()  # descriptions that were kept
 
 
+# How far each text of a chart reaches over the chart's edges, in pixels, with what it says.
+OVER = """[...document.querySelectorAll('svg')].flatMap(chart => {
+  const edge = chart.getBoundingClientRect();
+  return [...chart.querySelectorAll('text')].map(text => {
+    const place = text.getBoundingClientRect();
+    return [Math.max(edge.left - place.left, place.right - edge.right), text.textContent];
+  });
+})"""
+
+
+def test_no_name_is_cut_at_a_charts_edge(browser, runs):
+    names = ("handshake", "wave hands", "swimming somewhere warm", "mow lawn", "a", "hammer throw")
+    whole_run(runs / "a", class_names=names)
+    whole_run(runs / "b", class_names=names, descriptions=None, share=0.4)
+    with watched_page(browser) as page:
+        page.goto(page_of(runs).as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        found = page.evaluate(OVER)
+    assert {text for _, text in found} > {"handshake", "mow lawn"}
+    assert [text for over, text in found if over > 1] == []
+
+
 def test_hostile_names_are_shown_and_do_nothing(browser, runs):
     names = (*CLASSES[:-1], HOSTILE)
     folder = whole_run(runs / "a", class_names=names)
