@@ -143,7 +143,7 @@ def verdict(found: "Comparison") -> str:
     if not found.lost and not found.gained:
         return "the two are right on the same videos"
     if found.p >= 0.05:
-        return "no difference that chance would not make"
+        return "chance alone could make this difference"
     return f"{'B' if found.difference > 0 else 'A'} is better on these videos"
 
 

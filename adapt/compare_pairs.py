@@ -118,7 +118,7 @@ def check_alike(first: Result, second: Result) -> None:
     for (name, remedy), ours, theirs in zip(
         (
             ("protocol", "evaluate both by one protocol"),
-            ("choice of the epoch", "compare the last epochs"),
+            ("choice of the epoch", "evaluate one again with --which last, and compare those"),
             ("views", "evaluate one again with the other's --views"),
             ("mean over views", "evaluate with the same --average"),
             ("precision", "evaluate one again with the other's --precision"),

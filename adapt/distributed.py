@@ -144,7 +144,10 @@ def _in_reach() -> Iterator[None]:
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:  # gloo and nccl have classes of their own below it
-        raise UserError("another process has ended; what it said is the reason") from error
+        raise UserError(
+            "another process has ended; what it said is the reason, and if it said nothing it was "
+            "killed, perhaps for want of memory"
+        ) from error
 
 
 def _wire_device() -> torch.device:

@@ -18,6 +18,7 @@ from adapt.evaluate_stored import stored_scores
 from adapt.evaluate_table import results_table
 from adapt.results import Average, Protocol, Result, read_result, result_name, write_result
 from adapt.run_folder import RESULTS, TRAINING_LISTS, Run, Which, open_run
+from adapt.splits import count_gone, gone_text
 from describe.errors import UserError
 from describe.terminal import run_command, show
 
@@ -96,6 +97,9 @@ def read_lists(run: Run, config: EvaluateConfig) -> "list[VideoList]":
                 f"the list {name!r} of run {run.name} is not the one it was made with "
                 f"({videos.hash[:15]}, not {expected[:15]}); restore it, or give it with --list"
             )
+        gone = sum(count_gone(videos.videos).values())
+        if gone > config.load.allowed_bad_videos(len(videos)):
+            raise UserError(f"{gone_text(videos)}; say with --videos where they are now")
     return lists
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from adapt.video_config import LoadConfig, ViewConfig
 
 Progress = Callable[[int, int], None]
+
+Row = tuple[int, "NDArray[np.float32]", "NDArray[np.float32]"]
+"""Place in the list, cosines (K,) and probabilities (K,) of a video, means over its views."""
 
 # Clips of one forward pass. More fill no device better at 8 frames of 224 pixels, and cost memory.
 CLIPS_PER_PASS = 16
@@ -134,26 +138,19 @@ def score_views(
     takes several.
     """
     import numpy as np
-    import torch
 
     from adapt.loader import BadVideo
 
-    model.eval()
     failed: list[tuple[int, str]] = []
-    rows: list[tuple[int, NDArray[np.float32], NDArray[np.float32]]] = []
-    with torch.inference_mode(), _precision(device, precision):
-        classes = _encode_classes(model, readable_names)  # (K, D)
-        waiting: list[VideoViews] = []
-        for item in items:
-            if isinstance(item, BadVideo):
-                failed.append((item.index, item.reason))
-                continue
-            if waiting and _num_clips([*waiting, item]) > clips_per_pass:
-                rows += _score(model, waiting, classes, device, clips_per_pass)
-                waiting = []
-            waiting.append(item)
-        if waiting:
-            rows += _score(model, waiting, classes, device, clips_per_pass)
+    rows: list[Row] = []
+    for each in stream_scores(
+        model, items, readable_names, device=device, precision=precision,
+        clips_per_pass=clips_per_pass,
+    ):  # fmt: skip
+        if isinstance(each, BadVideo):
+            failed.append((each.index, each.reason))
+        else:
+            rows.append(each)
     rows.sort(key=lambda row: row[0])
     empty = np.zeros((0, len(readable_names)), dtype=np.float32)
     return Scores(
@@ -162,6 +159,36 @@ def score_views(
         probabilities=np.stack([each for _, _, each in rows]) if rows else empty,
         failed=tuple(sorted(failed)),
     )
+
+
+def stream_scores(
+    model: "AdaptedModel",
+    items: "Iterable[VideoViews | BadVideo]",
+    readable_names: Sequence[str],
+    *,
+    device: "str | torch.device",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    clips_per_pass: int = CLIPS_PER_PASS,
+) -> "Iterator[Row | BadVideo]":
+    """Yield the scores of each video as they are made, in the order of `items` but for bad ones."""
+    import torch
+
+    from adapt.loader import BadVideo
+
+    model.eval()
+    with torch.inference_mode(), _precision(device, precision):
+        classes = _encode_classes(model, readable_names)  # (K, D)
+    waiting: list[VideoViews] = []
+    for item in items:
+        if isinstance(item, BadVideo):
+            yield item
+            continue
+        if waiting and _num_clips([*waiting, item]) > clips_per_pass:
+            yield from _score(model, waiting, classes, device, precision, clips_per_pass)
+            waiting = []
+        waiting.append(item)
+    if waiting:
+        yield from _score(model, waiting, classes, device, precision, clips_per_pass)
 
 
 def join_scores(parts: Sequence[Scores]) -> Scores:
@@ -205,12 +232,14 @@ def _encode_classes(model: "AdaptedModel", readable_names: Sequence[str]) -> "Te
     """Return (K, D) with rows of unit length: the class prompts, encoded once."""
     import torch.nn.functional as F
 
-    from adapt.text import tokenize_classes
+    from adapt.text import alike_classes, tokenize_classes
 
     tokens = tokenize_classes(
         readable_names, context_length=model.backbone.config.context_length
     ).ids
     embeddings = model.encode_prompts(model.prepare_prompts(tokens))
+    if alike := alike_classes(embeddings, readable_names):
+        warnings.warn(alike, stacklevel=2)
     return F.normalize(embeddings.float(), dim=-1)
 
 
@@ -223,19 +252,21 @@ def _score(
     items: "Sequence[VideoViews]",
     classes: "Tensor",
     device: "str | torch.device",
+    precision: Literal["fp32", "bf16", "fp16"],
     clips_per_pass: int,
-) -> "list[tuple[int, NDArray[np.float32], NDArray[np.float32]]]":
-    """Return index, cosines (K,) and probabilities (K,) of each video."""
+) -> "list[Row]":
+    """Return the scores of each video."""
     import torch
 
     from adapt.losses import TEMPERATURE, class_logits
 
     frames = torch.cat([item.frames for item in items])  # (sum of V, T, H, W, 3)
     to_pixels = partial(items[0].normalise, device=device)
-    embeddings = torch.cat(
-        [_encode(model, part, to_pixels) for part in torch.split(frames, clips_per_pass)]
-    )
-    with torch.autocast(embeddings.device.type, enabled=False):
+    with torch.inference_mode():
+        with _precision(device, precision):
+            embeddings = torch.cat(
+                [_encode(model, part, to_pixels) for part in torch.split(frames, clips_per_pass)]
+            )
         cosines = class_logits(embeddings, classes, 1.0)  # (sum of V, K)
         probabilities = (cosines / TEMPERATURE).softmax(dim=-1)
     sizes = [len(item.frames) for item in items]

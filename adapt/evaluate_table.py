@@ -55,10 +55,11 @@ def _notes(results: Sequence[Result], chosen_on: str | None) -> list[str]:
     for result in results:
         name = printable(result.list)
         if result.n_failed:
-            first, reason = result.failed[0]
+            shown = "; ".join(f"{printable(n)}: {printable(why)}" for n, why in result.failed[:3])
+            more = f"; and {result.n_failed - 3} more" if result.n_failed > 3 else ""
             notes.append(
                 f"{name}: {result.n_failed} of {result.n_total} videos could not be read and are "
-                f"not counted, first {printable(first)}: {printable(reason)}"
+                f"not counted: {shown}{more}"
             )
         if result.protocol == "paper":
             notes.append(
@@ -66,8 +67,12 @@ def _notes(results: Sequence[Result], chosen_on: str | None) -> list[str]:
                 "dropped, as the published evaluations did"
             )
         notes += [f"{name}: leakage allowed: {printable(text)}" for text in result.leaks]
+        if result.selection == "held-out":
+            notes.append(f"{name}: after epoch {result.epoch}, the best on the held-out videos")
         if result.selection == "best-on-test" and result.list == chosen_on:
-            notes.append(f"{name}: the epoch was chosen on these same videos, which flatters")
+            notes.append(
+                f"{name}: epoch {result.epoch} was chosen on these same videos, which flatters"
+            )
         elif result.selection == "best-on-test":
             notes.append(
                 f"{name}: the epoch was chosen on the test videos of {printable(chosen_on or '')}"

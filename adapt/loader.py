@@ -239,8 +239,8 @@ class TrainLoader(_Loader):
                 continue
             outcome = next(outcomes)
             if isinstance(outcome, Bad):
-                self._bad.add(self._keys[index], outcome)
-                name = self._list.videos[index].name
+                name, path = self._list.videos[index].name, self._list.videos[index].path
+                self._bad.add(self._keys[index], outcome, lasts=path.exists())
                 failed.append(BadVideo(index=index, name=name, reason=str(outcome)))
             else:
                 good.append((index, outcome))

@@ -34,8 +34,14 @@ class Quarantine:
         """Whether the video is known to be bad."""
         return name in self._reasons
 
-    def add(self, name: str, reason: str) -> None:
+    def add(self, name: str, reason: str, *, lasts: bool = True) -> None:
         """Name a bad video.
+
+        Args:
+            name: The video.
+            reason: Why it cannot be read.
+            lasts: Whether it is bad for good. One that is not there (a disk that is away) is left
+                out of this process alone, and not written down.
 
         Raises:
             UserError: It is one too many, or the file cannot be written.
@@ -43,7 +49,7 @@ class Quarantine:
         if name in self._reasons:
             return
         self._reasons[name] = reason
-        if self._path is not None:
+        if self._path is not None and lasts:
             _append(self._path, {"name": name, "reason": reason, "when": _now()})
         self.check(self._reasons)
 
@@ -69,11 +75,8 @@ class Quarantine:
         bad = list(reasons.items())
         each = "; ".join(f"{escape(name)} ({escape(reason)})" for name, reason in bad[:_SHOWN])
         rest = "" if len(bad) <= _SHOWN else f"; and {len(bad) - _SHOWN} more"
-        where = (
-            ""
-            if self._path is None
-            else f"; all are in {self._path}: take out the lines of those to be tried again"
-        )
+        again = f"; to have them tried again, take their lines out of {self._path}"
+        where = "" if self._path is None else again
         raise UserError(
             f"{len(bad)} of {len(self._names)} videos cannot be read, and --max-bad-videos allows "
             f"{self._allowed}: {each}{rest}{where}"

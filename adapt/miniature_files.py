@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from adapt.evaluate_progress import Counter
 from adapt.miniature_classes import Action, load_actions
 from adapt.miniature_config import MiniatureConfig
 from adapt.miniature_render import render
@@ -98,12 +99,16 @@ def write_miniature(config: MiniatureConfig) -> None:
         for part in PARTS
         for each in actions
     ]
+    counter, total = Counter("drawn"), sum(job.count for job in jobs)
     try:
         for job in jobs:
             job.folder.mkdir(parents=True, exist_ok=True)
         workers = len(os.sched_getaffinity(0))
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            written = list(pool.map(partial(_write_class, config), jobs))
+            written = []
+            for done in pool.map(partial(_write_class, config), jobs):
+                written.append(done)
+                counter(sum(map(len, written)), total)
         for part in PARTS:
             rows = [row for job, rows in zip(jobs, written, strict=True)
                     if job.part == part for row in rows]  # fmt: skip

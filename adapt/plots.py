@@ -135,7 +135,7 @@ def bar_chart(bars: Sequence[Bar], *, title: str, signed: bool = False, width: i
     """
     if not bars:
         return ""
-    row, number_width = 18, 44
+    row, number_width = 18, 54
     name_width = 8 + _LETTER * max(len(_shortened(bar.name, _MOST_LETTERS)) for bar in bars)
     low = min(0.0, *(bar.value for bar in bars))
     high = max(0.0, *(bar.value for bar in bars))

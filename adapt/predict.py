@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from adapt.evaluate import run_views, selected_adapter
-from adapt.evaluate_list import evaluate_list
-from adapt.evaluate_progress import Counter
+from adapt.evaluate_list import stream_scores
 from adapt.predict_config import PredictConfig
 from adapt.run_folder import Run, open_run
 from adapt.splits import VIDEO_SUFFIXES, Video, VideoList
@@ -27,6 +26,11 @@ class Action:
     """One action a video may show."""
 
     name: str
+    """In plain English."""
+
+    class_name: str
+    """The official name, as lists and folders have it."""
+
     probability: float
     """Among the classes to choose from: softmax of cosine over 0.01, the mean over views."""
 
@@ -44,8 +48,8 @@ class Prediction:
     error: str = ""
 
 
-def predict(config: PredictConfig) -> list[Prediction]:
-    """Name the actions in each video, in the order given.
+def predict(config: PredictConfig) -> Iterator[Prediction]:
+    """Name the actions in each video, as they are found: those that cannot be read come first.
 
     Raises:
         UserError: There is no such run, or no video at all.
@@ -55,9 +59,14 @@ def predict(config: PredictConfig) -> list[Prediction]:
     if not paths:
         given = ", ".join(map(str, config.videos))
         raise UserError(f"no video in {given}; known endings: {', '.join(sorted(VIDEO_SUFFIXES))}")
+    if run.status != "finished":
+        say(f"adapt.predict: run {run.name} has not finished ({run.status}); it may get better")
     there = [path for path in paths if path.exists()]
-    found = _score(run, config, there) if there else {}
-    return [found.get(path) or Prediction(path=path, error="no such file") for path in paths]
+    for path in paths:
+        if path not in there:
+            yield Prediction(path=path, error="no such file")
+    if there:
+        yield from _score(run, config, there)
 
 
 def find_videos(path: Path) -> Iterator[Path]:
@@ -70,33 +79,38 @@ def find_videos(path: Path) -> Iterator[Path]:
             yield each
 
 
-def _score(run: Run, config: PredictConfig, paths: Sequence[Path]) -> dict[Path, Prediction]:
+def _score(run: Run, config: PredictConfig, paths: Sequence[Path]) -> Iterator[Prediction]:
     from adapt.device import choose_device, with_memory
     from adapt.distributed import Processes
+    from adapt.loader import BadVideo, ViewLoader
 
     device = choose_device(config.device, Processes())
     with with_memory(device):
         model = run.load_model(str(device), config.which or selected_adapter(run))
     names = config.class_names or run.readable_names
-    videos = unlabelled(paths, names)
-    views = run_views(run, "", config.views)
+    classes = names if config.class_names else run.class_names
     load = replace(config.load, max_bad_videos=len(paths) + 1)  # each is reported, none stops it
-    progress = Counter("predict") if sys.stderr.isatty() else None
-    scores = evaluate_list(
-        model, videos, views, load, device=device, precision=config.precision, progress=progress
-    )
-    found = {
-        paths[index]: Prediction(path=paths[index], error=reason) for index, reason in scores.failed
-    }
-    for row, index in enumerate(scores.indices.tolist()):
-        cosines, probabilities = scores.cosines[row].tolist(), scores.probabilities[row].tolist()
-        order = sorted(range(len(names)), key=lambda label: -probabilities[label])
-        actions = tuple(
-            Action(name=names[label], probability=probabilities[label], cosine=cosines[label])
-            for label in order[: config.top]
-        )
-        found[paths[index]] = Prediction(path=paths[index], actions=actions)
-    return found
+    sizes = model.backbone.config
+    with ViewLoader(
+        unlabelled(paths, names), run_views(run, "", config.views), load,
+        num_frames=sizes.num_frames, image_size=sizes.image_size,
+    ) as loader:  # fmt: skip
+        for each in stream_scores(model, loader, names, device=device, precision=config.precision):
+            if isinstance(each, BadVideo):
+                yield Prediction(path=paths[each.index], error=each.reason)
+                continue
+            index, cosines, probabilities = each
+            order = sorted(range(len(names)), key=lambda label: -probabilities[label])
+            yield Prediction(
+                path=paths[index],
+                actions=tuple(
+                    Action(
+                        name=names[label], class_name=classes[label],
+                        probability=float(probabilities[label]), cosine=float(cosines[label]),
+                    )
+                    for label in order[: config.top]
+                ),
+            )  # fmt: skip
 
 
 def unlabelled(paths: Sequence[Path], names: Sequence[str]) -> VideoList:
@@ -118,7 +132,12 @@ def as_json(run: Path, predictions: Sequence[Prediction]) -> dict[str, Any]:
                 "path": str(each.path),
                 "error": each.error or None,
                 "actions": [
-                    {"name": a.name, "probability": a.probability, "cosine": a.cosine}
+                    {
+                        "name": a.name,
+                        "class": a.class_name,
+                        "probability": a.probability,
+                        "cosine": a.cosine,
+                    }
                     for a in each.actions
                 ],
             }
@@ -127,15 +146,10 @@ def as_json(run: Path, predictions: Sequence[Prediction]) -> dict[str, Any]:
     }
 
 
-def as_text(predictions: Sequence[Prediction]) -> str:
-    """Return the predictions for a reader; unreadable videos are left to the error output."""
-    lines = []
-    for each in predictions:
-        if each.error:
-            continue
-        lines.append(printable(str(each.path)))
-        lines += [f"  {100 * a.probability:5.1f}%  {printable(a.name)}" for a in each.actions]
-    return "\n".join(lines)
+def as_text(prediction: Prediction) -> str:
+    """Return a prediction for a reader."""
+    lines = [f"  {100 * a.probability:5.1f}%  {printable(a.name)}" for a in prediction.actions]
+    return "\n".join([printable(str(prediction.path)), *lines])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -157,20 +171,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(config: PredictConfig) -> int:
-    """Predict and print; return 1 where a video could not be read."""
-    predictions = predict(config)
-    text = (
-        json.dumps(as_json(config.run, predictions), indent=1)
-        if config.json
-        else as_text(predictions)
-    )
-    if text:
-        show(text, flush=True)
-    failed = [each for each in predictions if each.error]
-    for each in failed:
-        line = f"{printable(str(each.path))}: {printable(each.error)}"
-        say(f"adapt.predict: left out {line}")
-    return 1 if failed else 0
+    """Predict, and print each video as it is done; return 1 where one could not be read.
+
+    JSON is printed at the end, or of what is done when it is interrupted.
+    """
+    found: list[Prediction] = []
+    try:
+        for each in predict(config):
+            found.append(each)
+            if each.error:
+                say(f"adapt.predict: left out {printable(str(each.path))}: {printable(each.error)}")
+            elif not config.json:
+                show(as_text(each), flush=True)
+    finally:
+        if config.json and found:
+            show(json.dumps(as_json(config.run, found), indent=1), flush=True)
+    return 1 if any(each.error for each in found) else 0
 
 
 if __name__ == "__main__":

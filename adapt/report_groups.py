@@ -7,7 +7,13 @@ from functools import partial
 from itertools import groupby
 
 from adapt.metrics import harmonic_mean, mean_and_std
-from adapt.report_notes import leak_notes, missing_notes, result_notes, seed_notes
+from adapt.report_notes import (
+    leak_notes,
+    missing_notes,
+    result_notes,
+    seed_notes,
+    unread_notes,
+)
 from adapt.report_paper import BASE, HM, NOVEL, TOP1
 from adapt.report_runs import RunRecord
 from adapt.results import Result
@@ -177,6 +183,7 @@ def _make(members: Sequence[tuple[RunRecord, tuple[Result, ...]]]) -> Group:
             *notes,
             *leak_notes(kept),
             *missing_notes([record for record, _ in kept]),
+            *unread_notes([record for record, _ in kept]),
             *seed_notes([record for record, _ in kept]),
             *besides,
             *result_notes(kept),
@@ -193,6 +200,7 @@ def _distinct(
     """
     ordered = sorted(members, key=lambda each: str(each[0].manifest.get("created", "")))
     newest = {_draw(record): record for record, _ in ordered}
+    by_record = {record.name: results for record, results in members}
     kept, notes = [], []
     for record, results in members:
         chosen = newest[_draw(record)]
@@ -203,9 +211,22 @@ def _distinct(
         else:
             notes.append(
                 f"{record.name} repeats {chosen.name}: the same seed {record.seed} and the same "
-                "training list; it is counted once"
+                f"training list; it is counted once{_otherwise(results, by_record[chosen.name])}"
             )
     return sorted(kept, key=lambda each: each[0].seed), notes
+
+
+def _otherwise(dropped: Sequence[Result], counted: Sequence[Result]) -> str:
+    """Say where a repeat has other numbers, or lists that are not shown."""
+    shown = {each.list: each.top1 for each in counted}
+    parts = [
+        f"{each.list} {each.top1:.2f}, counted {shown[each.list]:.2f}"
+        for each in dropped
+        if each.list in shown and each.top1 != shown[each.list]
+    ]
+    unseen = [each.list for each in dropped if each.list not in shown]
+    said = f", though its numbers differ ({'; '.join(parts)})" if parts else ""
+    return said + (f"; its results on {', '.join(unseen)} are not shown" if unseen else "")
 
 
 def _draw(record: RunRecord) -> tuple[int, str] | None:
@@ -321,7 +342,10 @@ def _with_variants(groups: Sequence[Group]) -> list[Group]:
         names = sorted({name for each in settings for name in each})
         differing = [n for n in names if len({each.get(n) for each in settings}) > 1]
         for group, own in zip(same, settings, strict=True):
-            parts = [f"{name} {own.get(name, '-')}" for name in differing[:MOST_DIFFERENCES]]
+            parts = [
+                f"{name} {own[name]}" if name in own else f"without {name}"
+                for name in differing[:MOST_DIFFERENCES]
+            ]
             if len(differing) > MOST_DIFFERENCES:
                 parts.append(f"and {len(differing) - MOST_DIFFERENCES} more")
             done.append(replace(group, variant=", ".join(parts)))

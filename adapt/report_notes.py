@@ -31,6 +31,16 @@ def missing_notes(records: Sequence[RunRecord]) -> list[str]:
     ]
 
 
+def unread_notes(records: Sequence[RunRecord]) -> list[str]:
+    """Say which runs could not read some of their training videos."""
+    return [
+        f"{record.name}: {count} of {record.manifest['lists'].get('train', {}).get('count', '?')} "
+        "training videos could not be read"
+        for record in records
+        if (count := len({str(each.get("name", "")) for each in record.run.bad_videos()}))
+    ]
+
+
 def seed_notes(records: Sequence[RunRecord]) -> list[str]:
     """Say where several runs are fewer draws than they look."""
     notes: list[str] = []

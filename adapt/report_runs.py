@@ -144,6 +144,8 @@ class RunRecord:
     def settings(self) -> dict[str, str]:
         """Return all that decides its numbers but seed and training list, by a short name."""
         recipe = {k: v for k, v in self.manifest.get("recipe", {}).items() if k not in _NOT_RECIPE}
+        if self.options("recipe").get("warmup_epochs") is None:
+            recipe.pop("warmup_epochs", None)  # it follows from the epochs
         adapter = {k: v for k, v in self.manifest["adapter"]["config"].items() if k != "method"}
         parts = {**recipe, **adapter}
         parts |= {f"filter {k}": v for k, v in self.options("filter").items() if k != "filter"}

@@ -1,14 +1,10 @@
 """Folders of class folders: what people have without any list."""
 
-import re
 from collections.abc import Sequence
 
 from adapt.split_labels import ClassNames
-from adapt.split_lists import PARTS
 from adapt.split_rows import Row
-from adapt.splits import group_of
-
-_OF_FILES = re.compile(r"videos?|clips?|set|split|data|\d+(?:p|px)?")
+from adapt.splits import group_of, part_of
 
 
 def folder_rows(names: Sequence[str]) -> list[Row]:
@@ -38,17 +34,6 @@ def folder_rows(names: Sequence[str]) -> list[Row]:
                 )
             )
     return rows
-
-
-def part_of(folder: str) -> str:
-    """Return `train`, `val` or `test` where a folder is called so: `val`, `train_256`, `Test_set`.
-
-    A class such as `test drive` is none: a part has only words beside it that speak of files.
-    """
-    words = [word for word in re.split(r"[\W_]+", folder.casefold()) if word]
-    parts = {PARTS[word] for word in words if word in PARTS}
-    others = [word for word in words if word not in PARTS and not _OF_FILES.fullmatch(word)]
-    return parts.pop() if len(parts) == 1 and not others else ""
 
 
 def nested_note(rows: Sequence[Row]) -> list[str]:

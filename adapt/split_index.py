@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from adapt.splits import VIDEO_SUFFIXES, loose, stem
+from adapt.splits import VIDEO_SUFFIXES, loose, part_of, stem
 from describe.errors import UserError
 
 
@@ -76,7 +76,8 @@ class VideoIndex:
 
         Tried in turn: the path as it is, also from a folder further down or up; then the file
         with that bare name wherever it is, whatever its ending; then in another case. But where
-        the folders that the name gives are there, a file of that bare name in others is another.
+        the folders that the name gives are there, a file of that bare name in others is another;
+        and one in `test` is never one of `train`.
 
         Args:
             name: The video's name, with forward slashes.
@@ -92,7 +93,17 @@ class VideoIndex:
         key = _stem_key(name)
         found = self._by_stem.get(key) or self._by_folded_stem.get(key.casefold(), [])
         known = self._known_folders(parts)
-        best = _most_alike([path for path in found if fits(path) and _lies_in(path, known)], parts)
+        wanted = _part_in(parts[:-1])
+        best = _most_alike(
+            [
+                path
+                for path in found
+                if fits(path)
+                and _lies_in(path, known)
+                and (not wanted or _part_in(path.split("/")[:-1]) in ("", wanted))
+            ],
+            parts,
+        )
         if len(best) > 1:
             raise UserError(
                 f"{name!r} may be {best[0]!r} or {best[1]!r} below {self.folder}; "
@@ -103,6 +114,11 @@ class VideoIndex:
 
 def _stem_key(name: str) -> str:
     return stem(unicodedata.normalize("NFC", name))
+
+
+def _part_in(folders: Sequence[str]) -> str:
+    """Return the part of a dataset that one of the folders speaks of; empty where none does."""
+    return next((part for folder in folders if (part := part_of(folder))), "")
 
 
 def _lies_in(path: str, chain: tuple[str, ...]) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from adapt.split_kinetics import kinetics_row
 from adapt.split_rows import Row, clean_name, read_lines, seconds
 from adapt.split_ssv2 import read_ssv2
-from adapt.splits import VIDEO_SUFFIXES, group_of
+from adapt.splits import PARTS, VIDEO_SUFFIXES, group_of
 from describe.errors import UserError
 
 COMMENT = "# "  # with the space: HMDB-51 has a video called #437_How_To_Ride_A_Bike_...
@@ -28,11 +28,6 @@ PART_COLUMNS = ("split", "part", "subset", "set")
 START_COLUMNS = ("start", "start_seconds", "time_start")
 END_COLUMNS = ("end", "end_seconds", "time_end")
 GROUP_COLUMNS = ("group", "recording", "source_video")
-PARTS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validate", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 
 _NUMBERED = re.compile(r"(.*[^\s,])[\s,]+(-?[0-9]+)")
 _ENDINGS = "|".join(sorted(ending[1:] for ending in VIDEO_SUFFIXES))

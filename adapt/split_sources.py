@@ -144,8 +144,8 @@ class Collection:
         found = list(self.read(table).rows) if table else self.folder_rows()
         if not found:
             raise UserError(
-                f"no list and no class folder in {self.index.folder}; put videos into class "
-                "folders, or pass --train-list and --test-list"
+                f"{self._no_class_folder()}; put videos into class folders, or pass --train-list "
+                "and --test-list"
             )
         marked = [row for row in found if row.part]  # as `train`: no row is of another part
         recordings = {row.group for row in marked if row.group}
@@ -180,11 +180,21 @@ class Collection:
         self.need_official_lists()
         rows = self.folder_rows()
         if not rows:
-            raise UserError(
-                f"no list and no class folder in {self.index.folder}; put videos into class folders"
-            )
+            raise UserError(f"{self._no_class_folder()}; put videos into class folders")
         self.note([f"{self.dataset}: no list found; all {len(rows)} videos in class folders"])
         return Rows(rows=tuple(rows), source="class folders")
+
+    def _no_class_folder(self) -> str:
+        """Say that no folder is a class: there is none, or they are folders of other classes."""
+        folders = list(dict.fromkeys(row.class_name for row in folder_rows(self.index.names)))
+        if not folders:
+            return f"no list and no class folder in {self.index.folder}"
+        named = ", ".join(map(repr, folders[:3])) + (", ..." if len(folders) > 3 else "")
+        return (
+            f"{len(folders)} folders in {self.index.folder} ({named}), and none is one of the "
+            f"{len(self.classes.classes)} classes of {self.dataset}, such as "
+            f"{self.classes.names[0]!r}; another --dataset or --descriptions is meant, or --classes"
+        )
 
     def need_official_lists(self) -> None:
         """Refuse to go on without lists that everybody else uses.
@@ -272,9 +282,12 @@ def _classes(
     for part in ("train", "val", "test"):
         files += find_lists(places, dataset, patterns(dataset, part, 1))
     files += find_lists(places, dataset, (TABLE,))
-    named = {row.class_name for file in files for row in read_rows(file) if row.class_name}
+    rows = [row for file in files for row in read_rows(file)]
+    named = {row.class_name for row in rows if row.class_name}
     spelt = sorted(named or {row.class_name or "" for row in folder_rows(index.names)})
     names = sorted({loose(each): each for each in reversed(spelt)}.values())
+    if not named:
+        names = _numbered(rows) or names
     if not names:
         raise UserError(
             f"nothing names the classes of {dataset}: no class folder in {index.folder}; known "
@@ -285,6 +298,23 @@ def _classes(
         for label, name in enumerate(names)
     )
     return ClassList(dataset=dataset, classes=tuple(classes))
+
+
+def _numbered(rows: Sequence[Row]) -> list[str]:
+    """Return the classes that numbers stand for, in their order: the folders that files are in.
+
+    Empty where the numbers are not 0 to K - 1, or a number is not one folder of its own.
+    """
+    folders: dict[int, set[str]] = {}
+    for row in rows:
+        if row.label is None or "/" not in row.name:
+            return []
+        folders.setdefault(row.label, set()).add(row.name.split("/")[-2])
+    names = [min(folders[label]) for label in sorted(folders)]
+    is_one_to_one = all(len(each) == 1 for each in folders.values()) and len(set(names)) == len(
+        names
+    )
+    return names if is_one_to_one and sorted(folders) == list(range(len(names))) else []
 
 
 def _of_part(rows: Sequence[Row], part: str) -> list[Row]:

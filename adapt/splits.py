@@ -24,6 +24,15 @@ VIDEO_SUFFIXES = frozenset(
     ).split()
 )
 
+PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validate", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+_OF_FILES = re.compile(r"videos?|clips?|set|split|data|\d+(?:p|px)?")
+
+_CLASSES_NAMED = 4
+
 # Clips that were cut from one recording carry its name: v_Archery_g07_c03, 0wR5jVB-WPk_000417_...
 _UCF_GROUP = re.compile(r"(v_.+_g\d+)_c\d+", re.IGNORECASE)
 _HMDB_CLIP = re.compile(r"(.+)_[a-z]+_[a-z]+_np\d+_[a-z]+_[a-z]+_\d+", re.IGNORECASE)
@@ -120,6 +129,25 @@ class VideoList:
         )
 
 
+def count_gone(videos: Iterable[Video]) -> dict[str, int]:
+    """Count by class the videos whose files are not there, most first."""
+    return dict(Counter(v.class_name for v in videos if not v.path.exists()).most_common())
+
+
+def gone_text(videos: VideoList) -> str:
+    """Return one line on the videos whose files are not there; empty where all are."""
+    gone = count_gone(videos.videos)
+    if not gone:
+        return ""
+    most = ", ".join(f"{name} {count}" for name, count in list(gone.items())[:_CLASSES_NAMED])
+    more = f", ... ({len(gone)} classes)" if len(gone) > _CLASSES_NAMED else ""
+    first = next(v.path for v in videos.videos if not v.path.exists())
+    return (
+        f"{sum(gone.values())} of {len(videos)} videos of {videos.name!r} are not there any more: "
+        f"{most}{more}; first {first}"
+    )
+
+
 def _seconds(video: Video) -> tuple[float | None, ...]:
     """Return start and end of a video that is cut; nothing of a whole one."""
     times = (video.start_seconds, video.end_seconds)
@@ -159,3 +187,14 @@ def hmdb_source(name: str) -> str:
 def loose(name: str) -> str:
     """Return a name without what public spellings differ in: case, spaces and punctuation."""
     return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
+
+
+def part_of(folder: str) -> str:
+    """Return `train`, `val` or `test` where a folder is called so: `val`, `train_256`, `Test_set`.
+
+    A class such as `test drive` is none: a part has only words beside it that speak of files.
+    """
+    words = [word for word in re.split(r"[\W_]+", folder.casefold()) if word]
+    parts = {PARTS[word] for word in words if word in PARTS}
+    others = [word for word in words if word not in PARTS and not _OF_FILES.fullmatch(word)]
+    return parts.pop() if len(parts) == 1 and not others else ""

@@ -4,7 +4,7 @@ Counts, first videos, what is missing by class, what leaks. With --write the lis
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +15,7 @@ from adapt.data_config import DataConfig
 from adapt.settings import find_dataset, find_set
 from adapt.split_store import read_list, write_list
 from adapt.splits import Video, VideoList
+from adapt.tasks_files import MissingVideosError
 from adapt.tasks_make import Task, make_task, summary
 from describe.errors import UserError
 from describe.escape import printable
@@ -62,12 +63,19 @@ def overview(task: Task, rows: int) -> str:
             lines.append(f"  {printable(video.name)}  {label} {printable(video.class_name)}")
         counts = ", ".join(f"{printable(name)} {count}" for name, count in each.counts().items())
         lines.append(f"  videos of each class: {counts}")
-    for name, missing in task.missing.items():
-        classes = ", ".join(f"{printable(each)} {count}" for each, count in missing.items())
-        lines.append(f"\nmissing in {name}: {sum(missing.values())} videos: {classes}")
+    lines += missing_lines(task.missing)
     notes = [note for note in task.notes if note not in summaries]
     lines += ["", *(f"note: {printable(note)}" for note in notes)]
     return "\n".join(lines)
+
+
+def missing_lines(missing: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Return how many videos of each class of each list are not there."""
+    return [
+        f"\nmissing in {name}: {sum(counts.values())} videos: "
+        + ", ".join(f"{printable(each)} {count}" for each, count in counts.items())
+        for name, counts in missing.items()
+    ]
 
 
 def _lenient(config: TasksConfig) -> Task:
@@ -95,8 +103,15 @@ def run(config: TasksConfig) -> int:
     Raises:
         UserError: A training would be refused.
     """
-    show(overview(_lenient(config), config.rows))
-    task = make_task(config.data, seed=config.seed)
+    is_shown = False
+    try:
+        show(overview(_lenient(config), config.rows))
+        is_shown = True
+        task = make_task(config.data, seed=config.seed)
+    except MissingVideosError as error:
+        if not is_shown:
+            show("\n".join(missing_lines(error.missing)).lstrip("\n"))
+        raise UserError(f"{error.text}; --allow-missing goes on without them") from error
     if config.write is not None:
         lists = [task.train, *([task.held_out] if task.held_out else []), *task.evaluations]
         for each in lists:

@@ -1,11 +1,29 @@
 """Seeking the files of a task's lists: all that is missing is known before anything is done."""
 
+from collections.abc import Mapping
+
 from adapt.data_config import DataConfig
 from adapt.settings import remember_videos
 from adapt.split_locate import count_missing, locate, missing_text
 from adapt.split_tasks import Part, Parts
 from adapt.splits import VideoList
 from describe.errors import UserError
+
+
+class MissingVideosError(UserError):
+    """Videos of the lists are not there.
+
+    Args:
+        text: How many, of which classes.
+        missing: List to class to number.
+    """
+
+    def __init__(self, text: str, missing: Mapping[str, Mapping[str, int]]) -> None:
+        super().__init__(
+            f"{text}; `python -m adapt.tasks` with these flags counts every class, --allow-missing "
+            "goes on without them"
+        )
+        self.text, self.missing = text, missing
 
 
 class Files:
@@ -39,10 +57,7 @@ class Files:
         """Raise a `UserError` if anything is missing and that was not allowed."""
         if self._texts and not self.config.allow_missing:
             more = "; other lists lack videos too" if len(self._texts) > 1 else ""
-            raise UserError(
-                f"{self._texts[0]}{more}; `python -m adapt.tasks` with these flags counts every "
-                "class, --allow-missing goes on without them"
-            )
+            raise MissingVideosError(f"{self._texts[0]}{more}", self.missing)
 
     def notes(self, parts: Parts) -> list[str]:
         """Return what was decided in reading, and what is missing."""

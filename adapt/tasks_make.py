@@ -66,7 +66,7 @@ def make_task(
     _refuse_empty(pool, tests, config, need_train=need_train)
     train = pool
     if need_train and config.task in ("few-shot", "base-to-novel"):
-        train = few_shot(pool, config.shots, draw, nested=config.nested)
+        train = _draw(pool, config, draw, files.notes(parts))
     if need_train and config.held_out:
         train, aside = hold_out(train, config.held_out, draw)
     found = [*parts.problems, *leaks(train, aside, tests)]
@@ -87,6 +87,15 @@ def make_task(
         missing=files.missing,
         leaks=tuple(found),
     )
+
+
+def _draw(pool: VideoList, config: DataConfig, seed: int, notes: Sequence[str]) -> VideoList:
+    """Draw the shots; where there are too few, what was noted of folders may be the reason."""
+    try:
+        return few_shot(pool, config.shots, seed, nested=config.nested)
+    except UserError as error:
+        why = [note for note in notes if "are no class of" in note or "one folder too high" in note]
+        raise UserError("; ".join([str(error), *why])) from error
 
 
 def _refuse_empty(

@@ -29,6 +29,30 @@ def tokenize_classes(
     return tokenize([template.replace("{}", name) for name in class_names], context_length)
 
 
+_SAME = 1e-6  # cosines of equal texts are this near to 1, in float32
+
+
+def alike_classes(embeddings: Tensor, names: Sequence[str]) -> str:
+    """Return what to say of classes whose prompts are one text to a backbone; empty where none are.
+
+    Args:
+        embeddings: (K, D) of the class prompts.
+        names: The K names in plain English.
+    """
+    unit = F.normalize(embeddings.detach().float(), dim=-1)
+    same = (unit @ unit.T > 1 - _SAME).fill_diagonal_(False)
+    alike = [
+        name for name, is_alike in zip(names, same.any(dim=1).tolist(), strict=True) if is_alike
+    ]
+    if not alike:
+        return ""
+    shown = ", ".join(map(repr, alike[:3])) + (", ..." if len(alike) > 3 else "")
+    return (
+        f"{len(alike)} of {len(names)} class prompts are the same to this backbone as another's "
+        f"({shown}): it does not know these words, and cannot tell the classes apart"
+    )
+
+
 @torch.no_grad()
 def embed_texts(backbone: ViCLIP, tokens: Tensor) -> Tensor:
     """Encode token ids with the frozen text tower, each distinct text once.

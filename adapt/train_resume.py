@@ -8,6 +8,7 @@ import torch
 from adapt.data_config import DataConfig
 from adapt.distributed import Processes
 from adapt.run_folder import Run, open_run
+from adapt.splits import gone_text
 from adapt.tasks import Task, VideoList
 from adapt.train_backbone import open_backbone
 from adapt.train_config import MACHINE_FIELDS, TrainConfig, changes, flag_of
@@ -20,8 +21,8 @@ def prepare_resumed(config: TrainConfig, processes: Processes, device: torch.dev
     """Plan the rest of the run `config.resume`.
 
     Raises:
-        UserError: It has finished; a flag cannot be changed; a list, the backbone or the
-            descriptions are gone or have changed.
+        UserError: It has finished; a flag cannot be changed; a list, its videos, the backbone or
+            the descriptions are gone or have changed.
     """
     assert config.resume is not None
     run = open_run(config.resume)
@@ -69,6 +70,9 @@ def merge(stored: TrainConfig, given: TrainConfig) -> TrainConfig:
 
 def _stored_task(run: Run, config: TrainConfig) -> Task:
     lists = {name: _list_where_it_is(run, name, config.data) for name in run.list_names}
+    gone = next((text for videos in lists.values() if (text := gone_text(videos))), "")
+    if gone:
+        raise UserError(f"{gone}; bring the folder back, or say with --videos where it is now")
     for name, videos in lists.items():
         _check_unchanged(f"the list {name}", run.manifest["lists"][name]["hash"], videos.hash)
     others = [name for name in lists if name not in ("train", "held_out")]

@@ -16,6 +16,7 @@ from adapt.distributed import Processes
 from adapt.run_folder import MANIFEST, open_run
 from adapt.splits import VideoList
 from adapt.tasks import Task, make_task
+from adapt.text import alike_classes, embed_texts, tokenize_classes
 from adapt.train_backbone import lasting_source, open_backbone
 from adapt.train_config import (
     MACHINE_FIELDS,
@@ -114,22 +115,28 @@ def check_new(folder: Path, config: TrainConfig) -> None:
     """
     if not (folder / MANIFEST).exists():
         return
+    run = open_run(folder)
+    further = f"go on with --resume {folder}"
+    if run.status == "finished":
+        further = f"evaluate it with `python -m adapt.evaluate {folder}`"
     differing = [
         (flag_of(name), old, new)
-        for name, old, new in changes(open_run(folder).config, config)
+        for name, old, new in changes(run.config, config)
         if name not in MACHINE_FIELDS | {"runs"}
     ]
     if not differing:
         raise UserError(
-            f"{folder} exists, made with the same flags; go on with --resume {folder}, or give "
-            "another --name"
+            f"{folder} exists, made with the same flags; {further}, or give another --name"
         )
-    flag, old, new = differing[0]
+    # What was given here makes a name; what was given there alone does not.
+    flag, old, new = next((each for each in differing if each[2] is not None), differing[0])
+    there, here = ("its default" if value is None else value for value in (old, new))
     more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
-    name = re.sub(r"[^\w.-]+", "_", f"{folder.name}-{flag.strip('-')}-{new}")
+    end = "2" if new is None else f"{flag.strip('-')}-{new}"
+    name = re.sub(r"[^\w.-]+", "_", f"{folder.name}-{end}")
     raise UserError(
-        f"{folder} exists, made with {flag} {old} where this one has {new}{more}; give this one a "
-        f"name of its own, such as --name {name}, or go on with --resume {folder}"
+        f"{folder} exists, made with {flag} {there} where this one has {here}{more}; give this one "
+        f"a name of its own, such as --name {name}, or {further}"
     )
 
 
@@ -149,6 +156,7 @@ def make_plan(
     """
     adapter = resolve_adapter(config, backbone.config)
     check_adapter(adapter, backbone.config)
+    task = _with_alike_classes(task, backbone)
     recipe = resolve_recipe(config, len(task.train.videos), processes.world_size)
     constraint = None
     if described is not None:
@@ -167,6 +175,14 @@ def make_plan(
         descriptions=described,
         constraint=constraint,
     )
+
+
+def _with_alike_classes(task: Task, backbone: ViCLIP) -> Task:
+    """Note the classes that this backbone's text tower cannot tell apart."""
+    names = task.train.readable_names
+    prompts = tokenize_classes(names, context_length=backbone.config.context_length).ids
+    said = alike_classes(embed_texts(backbone, prompts), names)
+    return replace(task, notes=(*task.notes, said)) if said and said not in task.notes else task
 
 
 def with_dataset(config: TrainConfig) -> TrainConfig:

@@ -111,6 +111,8 @@ def read_packets(path: Path) -> Packets:
     Raises:
         VideoError: There is no video in the file, or too little of it.
     """
+    if path.is_file() and not path.stat().st_size:
+        raise VideoError(path, "the file is empty")
     with open_stream(path) as (container, stream):
         container_name = container.format.name
         first, found = None, []

@@ -99,10 +99,13 @@ def _find_on_hub(name: str) -> Path:
     )
 
     problem = "the hub's model has no " + " or ".join(WEIGHT_NAMES)
+    is_away = False
     for file_name in WEIGHT_NAMES:
         try:
-            path = Path(hf_hub_download(name, file_name))
+            # Once the hub did not answer, the cache alone is looked through.
+            path = Path(hf_hub_download(name, file_name, local_files_only=is_away))
         except LocalEntryNotFoundError:  # also an EntryNotFoundError, so it comes first
+            is_away = True
             problem = "the hub cannot be reached and its cache does not have the model"
         except EntryNotFoundError:
             continue
@@ -119,7 +122,7 @@ def _find_on_hub(name: str) -> Path:
             return path
     raise UserError(
         f"cannot load {name}: {problem}, and here is no such file or folder; give a file or a "
-        "folder with the weights"
+        "folder with the weights (`--backbone miniature` is a tiny one to try things with)"
     )
 
 
@@ -225,4 +228,15 @@ def write_safetensors(path: Path, state: Mapping[str, Tensor], metadata: dict[st
     data = save(
         {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, metadata
     )
-    write_atomically(path, data)
+    write_atomically(path, _with_sorted_header(data))
+
+
+def _with_sorted_header(data: bytes) -> bytes:
+    """Return a safetensors file whose header is sorted: equal contents have equal bytes.
+
+    The library writes metadata in an order of chance. Offsets count from the header's end.
+    """
+    length = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)  # tensors begin at a multiple of 8
+    return len(header).to_bytes(8, "little") + header + data[8 + length :]

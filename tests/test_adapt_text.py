@@ -9,9 +9,11 @@ from tiny_viclip import CLASS_NAMES, prompt_tokens, tiny_backbone
 
 from adapt.adapted import AdaptedModel
 from adapt.adapter_config import AdapterConfig
-from adapt.text import embed_descriptions, embed_texts, tokenize_classes
+from adapt.text import alike_classes, embed_descriptions, embed_texts, tokenize_classes
 from adapt.token_forest import plant
 from adapt.tokens import tokenize
+from adapt.train import main
+from adapt.train_backbone import open_backbone
 from describe.errors import UserError
 from describe.tokens import num_clip_tokens
 
@@ -146,3 +148,25 @@ def test_impossible_weights_are_refused(weights, message):
 def test_a_class_without_descriptions_is_named():
     with pytest.raises(UserError, match="3 of 5 classes have no description, first 'climb stairs'"):
         embed_descriptions(tiny_backbone(), DESCRIPTIONS, CLASS_NAMES)
+
+
+def test_classes_that_a_backbone_cannot_tell_apart_are_named():
+    backbone = open_backbone("miniature")  # it never read these words
+    names = ["handshake", "hug", "a circle rising", "a star falling"]
+    embeddings = embed_texts(backbone, tokenize_classes(names).ids)
+    said = alike_classes(embeddings, names)
+    assert said.startswith("2 of 4 class prompts are the same to this backbone as another's")
+    assert "('handshake', 'hug'): it does not know these words" in said
+    assert alike_classes(embeddings[2:], names[2:]) == ""
+
+
+def test_a_run_whose_classes_are_one_text_is_told(tmp_path, capsys):
+    folder = tmp_path / "v"
+    for name in ("hug", "handshake"):
+        for i in range(5):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            (folder / name / f"{name}_{i}.mp4").write_bytes(b"%d" % i)
+    flags = ["--videos", str(folder), "--backbone", "miniature", "--descriptions", "none"]
+    assert main([*flags, "--shots", "1", "--dry-run", "--runs", str(tmp_path / "runs")]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "2 of 2 class prompts are the same to this backbone as another's" in shown

@@ -147,7 +147,7 @@ def test_the_papers_protocol_is_labelled_and_kept_apart(trained, capsys):
     out = capsys.readouterr().out
     # Nine videos on eight processes: one has two of them, and a last batch of one is dropped.
     assert "test: the paper's protocol: 7 of 9 videos were dropped" in out
-    assert "test: the epoch was chosen on these same videos, which flatters" in out
+    assert "test: epoch 1 was chosen on these same videos, which flatters" in out
     paper, every = (read_result(results / f"test.best{end}.json") for end in (".paper", ""))
     assert (paper.protocol, paper.selection) == ("paper", "best-on-test")
     assert (paper.n_total, paper.n_evaluated, paper.n_dropped) == (9, 2, 7)
@@ -367,7 +367,7 @@ def test_novel_says_that_base_chose_the_epoch():
         videos = video_list(6, name=name)
         results.append(summarise(scores_for(videos, {1}), videos, ViewConfig(), model)[0])
     table = results_table(results)
-    assert "base: the epoch was chosen on these same videos, which flatters" in table
+    assert "base: epoch 11 was chosen on these same videos, which flatters" in table
     assert "novel: the epoch was chosen on the test videos of base" in table
     assert "novel: the epoch was chosen on the test" in results_table(results[1:], chosen_on="base")
 

@@ -208,9 +208,8 @@ def test_a_bad_video_leaves_its_batch_smaller_and_is_named(with_bad, tmp_path):
     assert failed[5] == BadVideo(index=5, name="05.avi", reason="No such file or directory")
     assert failed.keys() == {2, 5}
     lines = [json.loads(line) for line in file.read_text().splitlines()]
-    assert {line["name"]: line["reason"] for line in lines} == {
-        bad.name: bad.reason for bad in failed.values()
-    }
+    # What is not there may come back, as a disk that was away does: it is not written down.
+    assert {line["name"]: line["reason"] for line in lines} == {"02.avi": "the file is empty"}
     assert all(line["when"].endswith("+00:00") for line in lines)
     assert not any(batch.failed for batch in loader.epoch(1))
 
@@ -226,10 +225,10 @@ def test_a_resumed_run_skips_the_same_videos_without_trying_them(with_bad, tmp_p
     file = tmp_path / "bad.jsonl"
     before = list(train(with_bad, TOLERANT, quarantine=file).epoch(1))
     file.write_text(file.read_text() + '{"name": "01.avi", "rea')  # killed as it wrote
-    write_list(tmp_path, 7)  # they are all whole again, and still left out
-    after = list(train(with_bad, TOLERANT, quarantine=file).epoch(1))
-    assert by_index(after) == by_index(before)
-    assert not any(batch.failed for batch in after)
+    write_list(tmp_path, 7)  # all are whole again; the one that was bad is still left out
+    after = by_index(train(with_bad, TOLERANT, quarantine=file).epoch(1))
+    assert after.keys() == by_index(before).keys() | {5}
+    assert all(after[index] == clip for index, clip in by_index(before).items())
 
 
 def test_too_many_bad_videos_stop_the_run_with_the_list(with_bad, tmp_path):
@@ -238,12 +237,12 @@ def test_too_many_bad_videos_stop_the_run_with_the_list(with_bad, tmp_path):
     wanted = (
         r"^2 of 7 videos cannot be read, and --max-bad-videos allows 1: "
         r"(?=.*02\.avi \(.+\))(?=.*05\.avi \(No such file or directory\))"
-        r".*; all are in .*bad\.jsonl: take out the lines of those to be tried again$"
+        r".*; to have them tried again, take their lines out of .*bad\.jsonl$"
     )
     with pytest.raises(UserError, match=wanted):
         list(loader.epoch(0))
-    with pytest.raises(UserError, match=r"2 of 7 videos cannot be read"):
-        train(with_bad, LoadConfig(workers=0, max_bad_videos=1), quarantine=file)
+    with pytest.raises(UserError, match=r"1 of 7 videos cannot be read"):
+        train(with_bad, LoadConfig(workers=0, max_bad_videos=0), quarantine=file)
     with pytest.raises(UserError, match=r"2 of 7 videos cannot be read, .* allows 1"):
         list(views(with_bad, LoadConfig(workers=0, max_bad_videos=0.1)))  # a tenth of 7, rounded up
 

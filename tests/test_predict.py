@@ -5,9 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny_training import write_video
+from tiny_training import ACTIONS, write_video
 from trained_run import train_world
 
+import adapt.predict
+from adapt.evaluate_list import stream_scores
 from adapt.predict import main
 from adapt.results import read_result
 
@@ -103,3 +105,31 @@ def test_a_folder_without_videos_is_one_line(trained, tmp_path, capsys):
 def test_a_command_that_asks_for_nothing_is_refused(trained, capsys, flags, message):
     assert predict(trained, *flags) == 1
     assert message in capsys.readouterr().err
+
+
+def test_each_video_is_printed_as_it_is_done(trained, mine, capsys, monkeypatch):
+    def one_then_stop(*arguments, **options):
+        for count, each in enumerate(stream_scores(*arguments, **options)):
+            if count == 1:
+                raise KeyboardInterrupt
+            yield each
+
+    monkeypatch.setattr(adapt.predict, "stream_scores", one_then_stop)
+    assert predict(trained, mine, "--views", "8x3") == 130
+    assert capsys.readouterr().out.count("%") == 3
+    assert predict(trained, mine, "--views", "8x3", "--json") == 130
+    assert len(json.loads(capsys.readouterr().out)["videos"]) == 1
+
+
+def test_official_names_stand_beside_readable_ones(trained, mine, capsys):
+    assert predict(trained, mine, "--json") == 0
+    (first, *_) = json.loads(capsys.readouterr().out)["videos"]
+    assert {each["class"] for each in first["actions"]} <= set(ACTIONS)
+
+
+def test_a_run_that_has_not_finished_says_so(trained, mine, capsys, tmp_path):
+    run = Path(shutil.copytree(trained.run("one"), tmp_path / "half"))
+    manifest = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**manifest, "status": "stopped"}))
+    assert main([str(run), str(mine), "--device", "cpu", "--workers", "0"]) == 0
+    assert "run half has not finished (stopped)" in capsys.readouterr().err

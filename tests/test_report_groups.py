@@ -189,6 +189,28 @@ def test_zero_shot_on_other_videos_stands_alone(runs):
     assert titles == ["k400, zero-shot", "zero-shot, nothing trained"]
 
 
+def test_a_repeat_with_other_numbers_says_so(runs):
+    created = ("2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00")
+    for name, share, when in zip(("old", "new"), (0.5, 0.75), created, strict=True):
+        folder = write_run(runs / name, created=when, train_hash="sha256:one")
+        add_result(folder, accuracy(share, 12))
+    add_result(runs / "old", accuracy(0.5, 12), list_name="mine", list_hash="sha256:mine")
+    (group,) = group_runs(read_runs([runs]))
+    assert group.columns["top-1"].mean == 75
+    (note,) = [note for note in group.notes if "repeats" in note]
+    assert "old repeats new: the same seed 0 and the same training list; it is counted once" in note
+    assert "though its numbers differ (test 50.00, counted 75.00)" in note
+    assert "its results on mine are not shown" in note
+
+
+def test_training_videos_that_could_not_be_read_are_counted(runs):
+    folder = few_shot(runs / "one")
+    lines = [json.dumps({"name": f"{i}.avi", "reason": "cut", "when": ""}) for i in range(3)]
+    (folder / "bad_videos.jsonl").write_text("\n".join(lines) + "\n")
+    (group,) = group_runs(read_runs([runs]))
+    assert "one: 3 of 816 training videos could not be read" in group.notes
+
+
 def test_evaluating_the_training_list_parts_no_seeds(runs):
     for seed in (0, 1, 2):
         add_result(write_run(runs / f"s{seed}", seed=seed), [True] * 12)

@@ -28,6 +28,62 @@ def test_a_missing_video_is_not_replaced_from_another_folder(tmp_path):  # failu
         make_task(config, seed=0)
 
 
+def test_a_video_in_test_is_never_one_of_train(tmp_path):
+    names = [f"{part}/{c}/{i:04}.mp4" for part in ("train", "test") for c in "xy" for i in range(3)]
+    folder = touch(tmp_path / "v", [name for name in names if not name.startswith("train/x/")])
+    for part in ("train", "test"):
+        rows = [f"{name},{name.split('/')[1]}" for name in names if name.startswith(part)]
+        write(folder / f"{part}.csv", "path,class", *rows)
+    config = DataConfig(videos=folder, dataset="own", task="supervised")
+    with pytest.raises(UserError, match=r"3 of 6 videos of own \(train\) are not below .*: x 3; "):
+        make_task(config, seed=0)
+
+
+def test_the_command_counts_every_class_also_where_too_few_are_left(tmp_path, capsys):
+    ucf = make_ucf(tmp_path)
+    for name in ("Archery", "Bowling", "Diving", "Punch", "Rafting"):
+        for path in (ucf / name).glob("*_g[01][890]_*"):
+            path.unlink()
+    flags = ["--dataset", "ucf101", "--videos", str(ucf), "--shots", "10"]
+    assert main(flags) == 1
+    said = capsys.readouterr()
+    line = "missing in train: 30 videos: Archery 6, Bowling 6, Diving 6, Punch 6, Rafting 6"
+    assert said.out.splitlines() == [line]
+    assert "30 of 1010 videos of ucf101 (train)" in said.err
+    assert "python -m adapt.tasks" not in said.err
+
+
+def test_numbers_are_the_folders_that_their_files_are_in(tmp_path):
+    folder = touch(tmp_path / "v", [f"deep/{c}/{c}{i}.mp4" for c in ("kick", "bow") for i in "012"])
+    touch(tmp_path / "v", ["else/x.mp4"])
+    for part, numbers in (("train", "01"), ("test", "2")):
+        rows = [f"deep/{c}/{c}{i}.mp4 {k}" for k, c in enumerate(("kick", "bow")) for i in numbers]
+        write(tmp_path / f"{part}.txt", *rows)
+    config = DataConfig(
+        videos=folder, train_list=tmp_path / "train.txt", test_list=tmp_path / "test.txt", shots=2
+    )
+    task = make_task(config, seed=0)
+    assert task.train.class_names == ("kick", "bow")  # in the order of their numbers
+    assert task.evaluations[0].labels == (0, 1)
+
+
+def test_folders_of_other_classes_are_said_to_be_that(tmp_path):
+    own = make_own(tmp_path)
+    config = DataConfig(dataset="miniature", videos=own, shots=2)
+    said = (
+        r"3 folders in .*mine \('bow', 'hug', 'kick'\), and none is one of the 24 classes of mini"
+    )
+    with pytest.raises(UserError, match=said):
+        make_task(config, seed=0)
+
+
+def test_too_few_shots_say_which_folders_were_left_out(tmp_path):
+    own = make_own(tmp_path)
+    classes = write(tmp_path / "classes.txt", "kick", "hugging", "bow")
+    with pytest.raises(UserError, match=r"'hugging' has 0; .*1 folders \(10 videos\) are no class"):
+        make_task(DataConfig(videos=own, classes=classes, shots=4), seed=0)
+
+
 def test_of_another_person_is_another_video(tmp_path):
     folder = touch(tmp_path / "v", ["s1/b0.mp4", "s2/a0.mp4", "s2/b1.mp4"])
     rows = ["s1/a0.mp4,open", "s1/b0.mp4,close"]

@@ -139,8 +139,9 @@ def test_a_run_is_never_written_over(trained, capsys):
     before = trained.weights("plain")
     assert main(trained.flags("--dropout", 0, name="plain")) == 1
     path = trained.run("plain")
-    assert f"{path} exists, made with the same flags; go on with --resume {path}, or give" in (
-        capsys.readouterr().err
+    assert (
+        f"{path} exists, made with the same flags; evaluate it with `python -m adapt.evaluate"
+        in (capsys.readouterr().err)
     )
     assert (
         main(
@@ -150,7 +151,7 @@ def test_a_run_is_never_written_over(trained, capsys):
     )
     assert (
         f"{path} exists, made with --lr 0.01 where this one has 0.05 and 1 more; give this one a "
-        f"name of its own, such as --name plain-lr-0.05, or go on with --resume {path}"
+        "name of its own, such as --name plain-lr-0.05, or evaluate it with `python -m adapt."
     ) in capsys.readouterr().err
     assert main(["--resume", str(path)]) == 1
     assert f"run {path} has finished; evaluate it with" in capsys.readouterr().err

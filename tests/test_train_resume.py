@@ -103,6 +103,31 @@ def test_a_run_stopped_in_its_last_evaluation_takes_what_is_done(world, capsys):
     assert open_run(world.run("evaluated")).status == "finished"
 
 
+def test_a_run_does_not_go_on_while_its_videos_are_away(tmp_path, capsys, monkeypatch):
+    world = make_world(tmp_path)
+    assert main(world.flags("--epochs", 4, name="through")) == 0
+    with monkeypatch.context() as patch:
+        send_at(4, patch)
+        assert main(world.flags("--epochs", 4, name="away")) == 143
+    capsys.readouterr()
+    away = world.videos.rename(world.folder / "unmounted")
+    assert main(["--resume", str(world.run("away"))]) == 1
+    said = "12 of 12 videos of 'train' are not there any more: fall down 4, move along 4, stand "
+    error = capsys.readouterr().err
+    assert said in error
+    assert "bring the folder back, or say with --videos where it is now" in error
+    assert not (world.run("away") / "bad_videos.jsonl").exists()
+    assert evaluate([str(world.run("through")), "--force"]) == 1
+    assert "6 of 6 videos of 'test' are not there any more" in capsys.readouterr().err
+    away.rename(world.videos)
+    assert main(["--resume", str(world.run("away"))]) == 0
+    weights = world.weights("through")
+    assert all(torch.equal(world.weights("away")[key], weights[key]) for key in weights)
+    # Not only are the numbers the same: so are the files.
+    one, other = (world.run(each) / "adapter.safetensors" for each in ("through", "away"))
+    assert one.read_bytes() == other.read_bytes()
+
+
 def test_of_two_starts_of_one_name_the_later_changes_nothing(world, monkeypatch, capsys):
     prepare, path = adapt.train_setup.prepare, world.run("twice")
 

@@ -195,7 +195,7 @@ def test_a_header_that_counts_wrong_is_not_believed(folder):
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("empty.mp4", b"", "Invalid data|End of file"),
+        ("empty.mp4", b"", "the file is empty"),
         ("text.mp4", b"not a video\n" * 100, "Invalid data"),
         ("noise.avi", bytes(range(256)) * 40, "Invalid data"),
     ],
