@@ -311,10 +311,8 @@ def _numbered(rows: Sequence[Row]) -> list[str]:
             return []
         folders.setdefault(row.label, set()).add(row.name.split("/")[-2])
     names = [min(folders[label]) for label in sorted(folders)]
-    is_one_to_one = all(len(each) == 1 for each in folders.values()) and len(set(names)) == len(
-        names
-    )
-    return names if is_one_to_one and sorted(folders) == list(range(len(names))) else []
+    are_apart = all(len(each) == 1 for each in folders.values()) and len(set(names)) == len(folders)
+    return names if are_apart and sorted(folders) == list(range(len(names))) else []
 
 
 def _of_part(rows: Sequence[Row], part: str) -> list[Row]:
