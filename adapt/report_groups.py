@@ -15,7 +15,7 @@ from adapt.report_notes import (
     unread_notes,
 )
 from adapt.report_paper import BASE, HM, NOVEL, TOP1
-from adapt.report_runs import RunRecord
+from adapt.report_runs import RunRecord, as_flag
 from adapt.results import Result
 from adapt.run_folder import TRAINING_LISTS
 
@@ -343,7 +343,7 @@ def _with_variants(groups: Sequence[Group]) -> list[Group]:
         differing = [n for n in names if len({each.get(n) for each in settings}) > 1]
         for group, own in zip(same, settings, strict=True):
             parts = [
-                f"{name} {own[name]}" if name in own else f"without {name}"
+                as_flag(name, own[name]) if name in own else f"without {name}"
                 for name in differing[:MOST_DIFFERENCES]
             ]
             if len(differing) > MOST_DIFFERENCES:

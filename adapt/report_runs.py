@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from adapt.data_config import DataConfig
+from adapt.quality_config import FilterConfig
 from adapt.results import Result, read_result
 from adapt.run_folder import (
     CONFIG,
@@ -18,6 +20,8 @@ from adapt.run_folder import (
     open_run,
     read_json,
 )
+from adapt.train_config import ModelOptions, RecipeOptions, flag_of
+from adapt.video_config import ClipConfig
 from describe.errors import UserError
 
 
@@ -163,6 +167,29 @@ _NOT_RECIPE = {"seed", "steps_per_epoch", "select"}
 
 # How a training list is made, but the seed that draws it.
 _DATA = {"held_out", "nested", "shot_list", "uncut"}
+
+
+_FLAGS = frozenset(
+    each.name
+    for options in (ModelOptions, RecipeOptions, FilterConfig, ClipConfig, DataConfig)
+    for each in fields(options)
+) - {"backbone"}  # of which a hash is kept, and no flag takes one
+
+
+def as_flag(name: str, value: str) -> str:
+    """Return a setting as the flag that makes it, such as `--lr 0.01`; others as they are.
+
+    Args:
+        name: From `RunRecord.settings`.
+        value: JSON, or a string.
+    """
+    field_name = name.split(" ", 1)[1] if name.split(" ")[0] in ("clip", "data", "filter") else name
+    if field_name not in _FLAGS:
+        return f"{name} {value}"
+    flag = flag_of(field_name)
+    if value in ("true", "false"):
+        return flag if value == "true" else f"--no-{flag[2:]}"
+    return f"{flag} {value}"
 
 
 def _short(value: object) -> str:

@@ -49,7 +49,12 @@ def plan_lines(plan: Plan) -> list[tuple[str, str]]:
     ]
     if recipe.epochs:
         lines.append(("recipe", recipe_line(recipe)))
-        lines.append(("memory", f"about {_size(estimate_bytes(plan))}, on {plan.device}"))
+        lines.append(
+            (
+                "memory",
+                f"about {_size(estimate_bytes(plan))} of tensors in a step, on {plan.device}",
+            )
+        )
     return lines
 
 

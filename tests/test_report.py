@@ -118,7 +118,7 @@ def test_results_made_otherwise_are_never_averaged_together(runs, result):
 def test_rows_of_one_name_say_what_they_differ_in(runs):
     evaluated(runs / "a", lr=1e-3)
     evaluated(runs / "b", lr=2e-3)
-    assert sorted(group.variant for group in groups_of(runs)) == ["lr 0.001", "lr 0.002"]
+    assert sorted(group.variant for group in groups_of(runs)) == ["--lr 0.001", "--lr 0.002"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from synthetic_runs import accuracy, add_result, change_json, write_descriptions
 from adapt import report
 from adapt.report_details import run_details
 from adapt.report_groups import group_runs
-from adapt.report_runs import read_runs
+from adapt.report_runs import as_flag, read_runs
 from adapt.report_table import make_sections
 
 LEAK = "3 videos of 'test' are in 'train' too: 'a', 'b', 'c'"
@@ -187,6 +187,20 @@ def test_zero_shot_on_other_videos_stands_alone(runs):
     add_result(folder, accuracy(0.5, 120), list_name="hmdb51-1", list_hash="sha256:other")
     titles = [section.title for section in sections_of(runs)]
     assert titles == ["k400, zero-shot", "zero-shot, nothing trained"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "flag"),
+    [
+        ("epochs", "3", "--epochs 3"), ("clip augment", "false", "--no-augment"),
+        ("data nested", "true", "--nested"), ("filter num_descriptions", "4",
+        "--num-descriptions 4"), ("class_token", "none", "--class-token none"),
+        ("list test", "sha256:1", "list test sha256:1"), ("backbone", "b1:0", "backbone b1:0"),
+        ("own training list", "true", "own training list true"),
+    ],
+)  # fmt: skip
+def test_what_rows_differ_in_is_said_in_flags(name, value, flag):
+    assert as_flag(name, value) == flag
 
 
 def test_a_repeat_with_other_numbers_says_so(runs):
