@@ -14,7 +14,7 @@ import tyro
 
 from describe.errors import UserError
 from describe.escape import printable
-from describe.terminal import run_command, show
+from describe.terminal import run_command, say, show
 
 if TYPE_CHECKING:
     from adapt.compare_pairs import Comparison, Flip
@@ -74,7 +74,7 @@ def find_results(first: Path, second: Path, name: str | None) -> "tuple[Result, 
     """
     from adapt.compare_pairs import manner_of
 
-    ours, theirs = _results_of(first), _results_of(second)
+    ours, theirs = _results_of(first, name), _results_of(second, name)
     common = {each: (ours[each], theirs[each]) for each in ours if each in theirs}
     alike = [
         (one, other)
@@ -95,14 +95,22 @@ def find_results(first: Path, second: Path, name: str | None) -> "tuple[Result, 
     return chosen[0]
 
 
-def _results_of(path: Path) -> "dict[str, Result]":
+def _results_of(path: Path, wanted: str | None) -> "dict[str, Result]":
+    """Read the results of a run. One that is damaged is left out, unless it is the one wanted."""
     from adapt.results import read_result
     from adapt.run_folder import RESULTS, open_run
 
-    folder = open_run(path).path / RESULTS
-    found = {each.stem: read_result(each) for each in sorted(folder.glob("*.json"))}
-    if not found:
+    files = sorted((open_run(path).path / RESULTS).glob("*.json"))
+    if not files:
         raise UserError(f"{path} has no results; python -m adapt.evaluate {path}")
+    found = {}
+    for file in files:
+        try:
+            found[file.stem] = read_result(file)
+        except UserError as error:
+            if wanted in (None, file.stem):
+                raise
+            say(f"left out: {error}")
     return found
 
 

@@ -21,6 +21,9 @@ from describe.errors import UserError
 
 Value = TypeVar("Value")
 
+# What gloo says of a process that it cannot reach.
+_LOST = ("gloo", "onnection", "imed out", "peer", "socket")
+
 # A process may decode or evaluate while the others wait for it.
 PATIENCE = timedelta(hours=2)
 
@@ -141,9 +144,11 @@ def _in_reach() -> Iterator[None]:
     """
     try:
         yield
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError as error:  # gloo and nccl have classes of their own below it
+    except RuntimeError as error:  # gloo has no class of its own for it
+        text = str(error)
+        is_lost = isinstance(error, dist.DistError) or any(word in text for word in _LOST)
+        if not is_lost or "out of memory" in text:
+            raise
         raise UserError(
             "another process has ended; what it said is the reason, and if it said nothing it was "
             "killed, perhaps for want of memory"

@@ -97,9 +97,6 @@ def read_lists(run: Run, config: EvaluateConfig) -> "list[VideoList]":
                 f"the list {name!r} of run {run.name} is not the one it was made with "
                 f"({videos.hash[:15]}, not {expected[:15]}); restore it, or give it with --list"
             )
-        gone = sum(count_gone(videos.videos).values())
-        if gone > config.load.allowed_bad_videos(len(videos)):
-            raise UserError(f"{gone_text(videos)}; say with --videos where they are now")
     return lists
 
 
@@ -207,8 +204,13 @@ def _evaluate(
         if processes.is_main:
             show(line, flush=True)
 
-    scores = None if config.force else stored_scores(base, videos, views, identity, say)
+    scores = None
+    if not config.force:
+        scores = stored_scores(base, videos, views, identity, say, again="; --force does")
     if scores is None:
+        gone = sum(count_gone(videos.videos).values())
+        if gone > config.load.allowed_bad_videos(len(videos)):
+            raise UserError(f"{gone_text(videos)}; say with --videos where they are now")
         scores = evaluate_list(
             model, videos, views, config.load, device=model.backbone.temp.device,
             precision=identity.precision, rank=processes.rank, world_size=processes.world_size,

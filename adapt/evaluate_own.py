@@ -41,7 +41,7 @@ def read_own_list(run: Run, path: Path, videos: Path, classes: Path | None = Non
     if found.missing:
         folder = collection.index.folder
         raise UserError(missing_text(found.missing, len(rows), path.name, folder))
-    name = path.stem
+    name = path.stem.replace(".", "_")  # a dot parts a list from how it was evaluated
     if name in run.list_names:
         name = f"own-{name}"  # its results must not take the place of the run's
     return VideoList(
@@ -84,11 +84,11 @@ def training_leaks(run: Run, videos: VideoList, folder: Path, *, allow: bool) ->
     Raises:
         UserError: Some are, and it is not allowed.
     """
-    root = Path(os.path.abspath(folder.expanduser()))
+    root = Path(os.path.realpath(folder.expanduser()))
     found: tuple[str, ...] = ()
     for name in (each for each in TRAINING_LISTS if each in run.list_names):
         trained = run.read_list(name)
-        is_same = any(root in Path(os.path.abspath(v.path)).parents for v in trained.videos)
+        is_same = any(root in Path(os.path.realpath(v.path)).parents for v in trained.videos)
         found += tuple(shared_videos(trained, videos, by_name=None if is_same else True))
     if found and not allow:
         more = f"; and {len(found) - 1} more like it" if len(found) > 1 else ""

@@ -1,5 +1,7 @@
 """Results that are there already: whether one is of this evaluation, and its scores."""
 
+import errno
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +9,8 @@ from typing import TYPE_CHECKING
 from adapt.evaluate_list import Scores
 from adapt.evaluate_result import Evaluated, scores_of, video_keys
 from adapt.results import Result, read_result
+
+GONE = os.strerror(errno.ENOENT)  # the reason of a video that was not there
 
 if TYPE_CHECKING:
     from adapt.splits import VideoList
@@ -19,6 +23,7 @@ def stored_scores(
     views: "ViewConfig",
     model: Evaluated,
     say: Callable[[str], None],
+    again: str = "",
 ) -> Scores | None:
     """Return the scores of a stored result, if it is of the same evaluation.
 
@@ -28,6 +33,7 @@ def stored_scores(
         views: Clips and crops.
         model: By what.
         say: Told what was taken, or why not.
+        again: How to have it evaluated again, to be said with what was taken.
 
     Raises:
         UserError: The file is damaged.
@@ -39,7 +45,7 @@ def stored_scores(
         say(f"{videos.name}: evaluated again: {why}")
         return None
     lost = f"; {stored.n_failed} could not be read then" if stored.n_failed else ""
-    say(f"{videos.name}: taken from {path}{lost} (--force evaluates again)")
+    say(f"{videos.name}: taken from {path}{lost} (not evaluated again{again})")
     return scores_of(stored, videos)
 
 
@@ -65,8 +71,12 @@ def _mended(stored: Result, videos: "VideoList", keys: Sequence[str]) -> str:
     """Return the first video that could not be read and has changed since, in words."""
     assert stored.path is not None
     written = stored.path.stat().st_mtime_ns
-    failed = {name for name, _ in stored.failed}
+    failed = dict(stored.failed)
     for key, video in zip(keys, videos.videos, strict=True):
-        if key in failed and video.path.exists() and video.path.stat().st_mtime_ns > written:
+        if key not in failed or not video.path.exists():
+            continue
+        if GONE in failed[key]:
+            return f"{key} was not there then, and is"
+        if video.path.stat().st_mtime_ns > written:
             return f"{key} could not be read then, and has changed"
     return ""

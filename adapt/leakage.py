@@ -73,6 +73,9 @@ def shared_classes(train: VideoList, test: VideoList) -> list[str]:
 def _same(train: Sequence[Video], test: Sequence[Video], *, by_name: bool) -> list[Video]:
     paths = {video.path for video in train}
     names_tell = not _stems_repeat(train) and not _stems_repeat(test)
+    if by_name and names_tell:
+        stems = {video.stem for video in train}
+        return [video for video in test if video.path in paths or video.stem in stems]
     # By size too: files of one name and size are few, however often the name repeats.
     by_stem: dict[str, dict[int | None, list[Video]]] = {}
     for video in train:
@@ -83,7 +86,7 @@ def _same(train: Sequence[Video], test: Sequence[Video], *, by_name: bool) -> li
         if alike is None or video.path in paths:
             return video.path in paths
         size = _size(video)
-        if names_tell and (by_name or size is None or None in alike):
+        if names_tell and (size is None or None in alike):
             return True  # of a file that is not there, its name is all there is
         return any(_same_file(video, other) for other in alike.get(size, []))
 

@@ -75,8 +75,9 @@ class Quarantine:
         bad = list(reasons.items())
         each = "; ".join(f"{escape(name)} ({escape(reason)})" for name, reason in bad[:_SHOWN])
         rest = "" if len(bad) <= _SHOWN else f"; and {len(bad) - _SHOWN} more"
+        written = _read(self._path).keys() & reasons.keys()
         again = f"; to have them tried again, take their lines out of {self._path}"
-        where = "" if self._path is None else again
+        where = again if written else ""
         raise UserError(
             f"{len(bad)} of {len(self._names)} videos cannot be read, and --max-bad-videos allows "
             f"{self._allowed}: {each}{rest}{where}"

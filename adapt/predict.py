@@ -61,9 +61,11 @@ def predict(config: PredictConfig) -> Iterator[Prediction]:
         raise UserError(f"no video in {given}; known endings: {', '.join(sorted(VIDEO_SUFFIXES))}")
     if run.status != "finished":
         say(f"adapt.predict: run {run.name} has not finished ({run.status}); it may get better")
-    there = [path for path in paths if path.exists()]
+    there = []
     for path in paths:
-        if path not in there:
+        if path.exists():
+            there.append(path)
+        else:
             yield Prediction(path=path, error="no such file")
     if there:
         yield from _score(run, config, there)

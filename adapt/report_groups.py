@@ -200,18 +200,21 @@ def _distinct(
     """
     ordered = sorted(members, key=lambda each: str(each[0].manifest.get("created", "")))
     newest = {_draw(record): record for record, _ in ordered}
-    by_record = {record.name: results for record, results in members}
+    by_record = {id(record): results for record, results in members}
     kept, notes = [], []
     for record, results in members:
         chosen = newest[_draw(record)]
         if chosen is record:
             kept.append((record, results))
         elif record.is_untrained:
-            notes.append(f"{record.name} repeats {chosen.name}: nothing is trained; counted once")
+            notes.append(
+                f"{record.name} repeats {chosen.name}: nothing is trained; it is counted once"
+                f"{_otherwise(results, by_record[id(chosen)])}"
+            )
         else:
             notes.append(
                 f"{record.name} repeats {chosen.name}: the same seed {record.seed} and the same "
-                f"training list; it is counted once{_otherwise(results, by_record[chosen.name])}"
+                f"training list; it is counted once{_otherwise(results, by_record[id(chosen)])}"
             )
     return sorted(kept, key=lambda each: each[0].seed), notes
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from adapt.report_runs import RunRecord
 from adapt.results import Result
+from adapt.run_folder import TRAINING_LISTS
 
 
 def leak_notes(kept: Sequence[tuple[RunRecord, tuple[Result, ...]]]) -> list[str]:
@@ -102,7 +103,7 @@ def left_out(records: Sequence[RunRecord]) -> list[str]:
                 f"{record.name}: {record.run.status}, {done} of {epochs} epochs; go on with "
                 f"python -m adapt.train --resume {record.run.path}"
             )
-        elif not record.results:
+        elif all(each.list in TRAINING_LISTS for each in record.results):
             lines.append(
                 f"{record.name}: not evaluated; python -m adapt.evaluate {record.run.path}"
             )

@@ -20,7 +20,7 @@ from adapt.run_folder import (
     open_run,
     read_json,
 )
-from adapt.train_config import ModelOptions, RecipeOptions, flag_of
+from adapt.train_config import MachineOptions, ModelOptions, RecipeOptions, flag_of
 from adapt.video_config import ClipConfig
 from describe.errors import UserError
 
@@ -171,7 +171,14 @@ _DATA = {"held_out", "nested", "shot_list", "uncut"}
 
 _FLAGS = frozenset(
     each.name
-    for options in (ModelOptions, RecipeOptions, FilterConfig, ClipConfig, DataConfig)
+    for options in (
+        ModelOptions,
+        RecipeOptions,
+        FilterConfig,
+        ClipConfig,
+        DataConfig,
+        MachineOptions,
+    )  # fmt: skip
     for each in fields(options)
 ) - {"backbone"}  # of which a hash is kept, and no flag takes one
 
@@ -189,7 +196,7 @@ def as_flag(name: str, value: str) -> str:
     flag = flag_of(field_name)
     if value in ("true", "false"):
         return flag if value == "true" else f"--no-{flag[2:]}"
-    return f"{flag} {value}"
+    return f"{flag} {value.strip('[]').replace(',', '').replace('null', 'None')}"
 
 
 def _short(value: object) -> str:

@@ -131,6 +131,7 @@ def _published(groups: Sequence[Group], columns: Sequence[str]) -> tuple[list[Ro
         reasons.insert(0, f"they are of split 1, and this is split {split}")
     if split != 1 or not fitting:
         return [], [f"the paper's numbers are left out: {reasons[0]}"]
+    unlike = [f"the paper's numbers are not of all rows: {reason}" for reason in reasons if reason]
     methods = {paper_method(each.adapter, each.described != "none") for each in fitting}
     return [
         Row(
@@ -141,7 +142,7 @@ def _published(groups: Sequence[Group], columns: Sequence[str]) -> tuple[list[Ro
         )
         for row in rows
         if row.method in methods
-    ], [f"the paper's rows: {SOURCE}, whose epoch was chosen on the test videos"]
+    ], [f"the paper's rows: {SOURCE}, whose epoch was chosen on the test videos", *unlike]
 
 
 def _sizes(group: Group) -> dict[str, object]:

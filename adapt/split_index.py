@@ -14,6 +14,9 @@ from pathlib import Path
 from adapt.splits import VIDEO_SUFFIXES, loose, part_of, stem
 from describe.errors import UserError
 
+# Copies of Kinetics keep whole files for damaged ones in a folder that begins so.
+_REPLACEMENTS = "replacement"
+
 
 class VideoIndex:
     """The video files below a folder, by name. The folder is read, and never written."""
@@ -123,6 +126,8 @@ def _part_in(folders: Sequence[str]) -> str:
 
 def _lies_in(path: str, chain: tuple[str, ...]) -> bool:
     folders = tuple(map(loose, path.split("/")[:-1]))
+    if any(folder.startswith(_REPLACEMENTS) for folder in folders):
+        return True
     last = len(folders) - len(chain)
     return any(folders[first : first + len(chain)] == chain for first in range(last + 1))
 

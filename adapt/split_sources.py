@@ -26,7 +26,6 @@ from adapt.split_index import VideoIndex
 from adapt.split_labels import FULL, ClassNames, with_classes
 from adapt.split_lists import read_rows
 from adapt.split_rows import Row
-from adapt.splits import loose
 from describe.classes import (
     ActionClass,
     ClassList,
@@ -36,6 +35,8 @@ from describe.classes import (
     readable_name,
 )
 from describe.errors import UserError
+
+PARTS_OF_LISTS = ("train", "val", "test")
 
 TABLE = r"videos\.csv"
 """A user's own list of everything, with or without a column `split`."""
@@ -274,20 +275,18 @@ def _classes(
 ) -> ClassList:
     """Return the shipped class list, else the class names of lists or folders, sorted.
 
-    Of the spellings of one name the first is taken.
+    Of the spellings of one name in lists the first is taken.
     """
     if dataset in known_datasets():
         return load_classes(dataset)
     files = [file for file in lists if file is not None]
-    for part in ("train", "val", "test"):
-        files += find_lists(places, dataset, patterns(dataset, part, 1))
-    files += find_lists(places, dataset, (TABLE,))
+    if not files:
+        for names_of_part in (*(patterns(dataset, part, 1) for part in PARTS_OF_LISTS), (TABLE,)):
+            files += find_lists(places, dataset, names_of_part)
     rows = [row for file in files for row in read_rows(file)]
-    named = {row.class_name for row in rows if row.class_name}
-    spelt = sorted(named or {row.class_name or "" for row in folder_rows(index.names)})
-    names = sorted({loose(each): each for each in reversed(spelt)}.values())
-    if not named:
-        names = _numbered(rows) or names
+    named = sorted({row.class_name for row in rows if row.class_name})
+    folders = sorted({row.class_name or "" for row in folder_rows(index.names)})
+    names = _one_spelling(named) or _numbered(rows) or folders
     if not names:
         raise UserError(
             f"nothing names the classes of {dataset}: no class folder in {index.folder}; known "
@@ -300,19 +299,33 @@ def _classes(
     return ClassList(dataset=dataset, classes=tuple(classes))
 
 
+def _one_spelling(names: Sequence[str]) -> list[str]:
+    """Return each name once, whatever its case, and whichever of space, `_` and `-` parts it."""
+    first: dict[str, str] = {}
+    for name in names:
+        first.setdefault(re.sub(r"[\s_-]+", " ", name.casefold()), name)
+    return list(first.values())
+
+
 def _numbered(rows: Sequence[Row]) -> list[str]:
     """Return the classes that numbers stand for, in their order: the folders that files are in.
 
-    Empty where the numbers are not 0 to K - 1, or a number is not one folder of its own.
+    Of folders within one another the outermost that is one to one with the numbers. Empty where
+    the numbers are not 0 to K - 1, or no folder is.
     """
-    folders: dict[int, set[str]] = {}
+    paths: dict[int, list[list[str]]] = {}
     for row in rows:
         if row.label is None or "/" not in row.name:
             return []
-        folders.setdefault(row.label, set()).add(row.name.split("/")[-2])
-    names = [min(folders[label]) for label in sorted(folders)]
-    are_apart = all(len(each) == 1 for each in folders.values()) and len(set(names)) == len(folders)
-    return names if are_apart and sorted(folders) == list(range(len(names))) else []
+        paths.setdefault(row.label, []).append(row.name.split("/")[:-1])
+    if not paths or sorted(paths) != list(range(len(paths))):
+        return []
+    for depth in range(min(len(path) for each in paths.values() for path in each)):
+        folders = [{path[depth] for path in paths[label]} for label in range(len(paths))]
+        names = [min(each) for each in folders]
+        if all(len(each) == 1 for each in folders) and len(set(names)) == len(names):
+            return names
+    return []
 
 
 def _of_part(rows: Sequence[Row], part: str) -> list[Row]:

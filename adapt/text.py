@@ -40,7 +40,8 @@ def alike_classes(embeddings: Tensor, names: Sequence[str]) -> str:
         names: The K names in plain English.
     """
     unit = F.normalize(embeddings.detach().float(), dim=-1)
-    same = (unit @ unit.T > 1 - _SAME).fill_diagonal_(False)
+    with torch.autocast(unit.device.type, enabled=False):
+        same = (unit @ unit.T > 1 - _SAME).fill_diagonal_(False)
     alike = [
         name for name, is_alike in zip(names, same.any(dim=1).tolist(), strict=True) if is_alike
     ]

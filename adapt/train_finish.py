@@ -1,5 +1,6 @@
 """The end of a run: the adapter is saved, the lists are evaluated, and a small table is printed."""
 
+from contextlib import suppress
 from functools import partial
 
 from adapt.adapted import AdaptedModel
@@ -16,6 +17,7 @@ from adapt.splits import VideoList
 from adapt.train_manifest import note_status
 from adapt.train_setup import Plan
 from adapt.video_config import ViewConfig
+from describe.errors import UserError
 from describe.terminal import show
 
 
@@ -65,7 +67,8 @@ def _evaluate(plan: Plan, model: AdaptedModel, evaluated: Evaluated, videos: Vid
     if plan.config.resume is not None:  # it may have been stopped after this list
         path = plan.folder / RESULTS / f"{result_name(videos.name, evaluated.selection)}.json"
         say = partial(show, flush=True) if is_main else _say_nothing
-        scores = stored_scores(path, videos, views, evaluated, say)
+        with suppress(UserError):  # a damaged one is written anew
+            scores = stored_scores(path, videos, views, evaluated, say)
     plan.processes.wait()  # all have read what is stored before one of them writes
     if scores is None:
         scores = _score(plan, model, videos, views, Counter(videos.name) if is_main else None)

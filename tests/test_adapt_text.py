@@ -158,6 +158,10 @@ def test_classes_that_a_backbone_cannot_tell_apart_are_named():
     assert said.startswith("2 of 4 class prompts are the same to this backbone as another's")
     assert "('handshake', 'hug'): it does not know these words" in said
     assert alike_classes(embeddings[2:], names[2:]) == ""
+    with torch.autocast("cpu", torch.bfloat16):
+        half = embed_texts(backbone, tokenize_classes(names).ids)
+        assert alike_classes(half, names) == said
+        assert alike_classes(half[2:], names[2:]) == ""
 
 
 def test_a_run_whose_classes_are_one_text_is_told(tmp_path, capsys):

@@ -138,6 +138,15 @@ def test_of_several_results_one_must_be_named(runs, capsys):
     assert "no result base in both runs" in capsys.readouterr().err
 
 
+def test_another_result_that_is_damaged_is_left_out(runs, capsys):
+    pair(runs, [True] * 12, [True] * 12)
+    (runs / "a" / "results" / "test.cosine.json").write_text("{")
+    assert command(runs, "--split", "test") == 0
+    assert "left out: " in capsys.readouterr().err
+    assert command(runs) == 1
+    assert "test.cosine.json is damaged" in capsys.readouterr().err
+
+
 def test_what_flatters_a_side_is_said(runs, capsys):
     flattered = {"selection": "best-on-test", "leaks": ("3 videos of 'test' are in 'train' too",)}
     pair(runs, [False] * 12, [True] * 12, {"selection": "best-on-test"}, flattered)

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 from results_maker import MODEL, scores_for, video_list
 from trained_run import train_in, train_world
 
+import adapt.evaluate
 from adapt.evaluate import main
 from adapt.evaluate_result import summarise
 from adapt.evaluate_table import results_table
@@ -52,10 +54,20 @@ def test_what_training_found_is_found_again(run, capsys):
     assert lines[1].split()[:4] == ["test", "9", "3", f"{before.top1:.2f}"]
 
 
+@pytest.fixture
+def without_videos(trained):
+    """The videos are away for the time of a test."""
+    away = trained.videos.rename(trained.folder / "away")
+    yield
+    away.rename(trained.videos)
+
+
+@pytest.mark.usefixtures("without_videos")
 def test_what_was_evaluated_is_not_evaluated_again_and_that_is_said(run, capsys):
-    shutil.rmtree(run.parent / "videos", ignore_errors=True)
     assert evaluate(run) == 0
     assert "test: taken from" in capsys.readouterr().out
+    assert evaluate(run, "--force") == 1
+    assert "9 of 9 videos of 'test' are not there any more" in capsys.readouterr().err
 
 
 def test_other_views_and_precisions_are_kept_beside_the_runs_own(run, capsys):
@@ -80,6 +92,7 @@ def test_a_run_is_evaluated_again_in_its_own_precision(trained, capsys):
     assert [each.name for each in sorted(path.parent.glob("*.json"))] == ["test.json"]
 
 
+@pytest.mark.usefixtures("without_videos")
 def test_another_average_needs_no_video(run, capsys):
     own = (run / "results" / "test.json").read_bytes()
     assert evaluate(run, "--average", "cosine") == 0
@@ -322,13 +335,59 @@ def test_a_video_that_was_mended_is_evaluated(run, trained, tmp_path, capsys):
     flags = ["--videos", moved, "--max-bad-videos", "1"]
     assert evaluate(run, *flags, "--force") == 0
     assert evaluate(run, *flags) == 0
-    assert "1 could not be read then (--force evaluates again)" in capsys.readouterr().out
+    assert "1 could not be read then (not evaluated again; --force does)" in capsys.readouterr().out
     path = run / "results" / "test.json"
     os.utime(path, (1, 1))  # what follows is later, however coarse the clock
     broken.write_bytes(whole)
     assert evaluate(run, *flags) == 0
     assert "could not be read then, and has changed" in capsys.readouterr().out
     assert read_result(path).n_failed == 0
+
+
+def test_a_video_that_came_back_is_evaluated(run, trained, tmp_path, capsys):
+    moved = Path(shutil.copytree(trained.videos, tmp_path / "videos"))
+    (gone,) = moved.rglob("fall_down_test_1.mp4")
+    stale = tmp_path / "stale.mp4"
+    shutil.copy2(gone, stale)
+    listed = tmp_path / "mine.csv"
+    listed.write_text(
+        "path,class\nfall_down_test_0.mp4,fall down\nfall_down_test_1.mp4,fall down\n"
+    )
+    flags = ["--list", listed, "--videos", moved, "--max-bad-videos", "1"]
+    found = adapt.evaluate.read_own_list
+
+    def read_then_lose(*args):
+        videos = found(*args)
+        gone.unlink(missing_ok=True)  # as a disk that goes away after the list was read
+        return videos
+
+    with mock.patch.object(adapt.evaluate, "read_own_list", read_then_lose):
+        assert evaluate(run, *flags) == 0
+    assert read_result(run / "results" / "mine.json").n_failed == 1
+    shutil.copy2(stale, gone)  # with the time that it had
+    assert evaluate(run, *flags) == 0
+    assert "fall_down_test_1.mp4 was not there then, and is" in capsys.readouterr().out
+    assert read_result(run / "results" / "mine.json").n_failed == 0
+
+
+def test_a_link_to_the_videos_is_the_same_folder(run, trained, tmp_path, capsys):
+    moved = Path(shutil.copytree(trained.videos, tmp_path / "videos"))
+    link = tmp_path / "link"
+    link.symlink_to(trained.videos)
+    listed = tmp_path / "mine.csv"
+    listed.write_text("path,class\nother/fall_down_train_0.mp4,fall down\n")
+    for folder in (trained.videos, moved):
+        (folder / "other").mkdir()
+        film = next(trained.videos.rglob("fall_down_test_1.mp4"))
+        shutil.copy(film, folder / "other" / "fall_down_train_0.mp4")
+    try:
+        # In the folder of the training videos it is another video of that name; elsewhere it may
+        # be a copy, encoded anew.
+        assert evaluate(run, "--list", listed, "--videos", link) == 0
+        assert evaluate(run, "--list", listed, "--videos", moved, "--force") == 1
+        assert "1 videos of 'mine' are in 'train' too" in capsys.readouterr().err
+    finally:
+        shutil.rmtree(trained.videos / "other")
 
 
 def test_a_leak_of_the_run_is_in_its_results_and_tables(trained, capsys):

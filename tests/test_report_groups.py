@@ -11,6 +11,7 @@ from synthetic_runs import accuracy, add_result, change_json, write_descriptions
 from adapt import report
 from adapt.report_details import run_details
 from adapt.report_groups import group_runs
+from adapt.report_notes import left_out
 from adapt.report_runs import as_flag, read_runs
 from adapt.report_table import make_sections
 
@@ -196,7 +197,9 @@ def test_zero_shot_on_other_videos_stands_alone(runs):
         ("data nested", "true", "--nested"), ("filter num_descriptions", "4",
         "--num-descriptions 4"), ("class_token", "none", "--class-token none"),
         ("list test", "sha256:1", "list test sha256:1"), ("backbone", "b1:0", "backbone b1:0"),
-        ("own training list", "true", "own training list true"),
+        ("own training list", "true", "own training list true"), ("temperature", "null",
+        "--temperature None"), ("betas", "[0.9, 0.98]", "--betas 0.9 0.98"),
+        ("precision", "bf16", "--precision bf16"),
     ],
 )  # fmt: skip
 def test_what_rows_differ_in_is_said_in_flags(name, value, flag):
@@ -243,6 +246,17 @@ def test_a_frozen_backbone_has_no_seeds(runs):
     assert (len(group.records), stat.std) == (1, None)
     assert stat.interval == group.results[0][0].top1_interval
     assert sum("repeats" in note and "nothing is trained" in note for note in group.notes) == 2
+    add_result(runs / "s0", accuracy(0.25, 12), list_name="mine", list_hash="sha256:mine")
+    (group,) = group_runs(read_runs([runs]))
+    assert group.records[0].name != "s0" or "mine" in group.columns
+    assert "mine" in group.columns or any("results on mine are" in note for note in group.notes)
+
+
+def test_a_run_that_was_evaluated_on_training_videos_alone_is_named(runs):
+    add_result(write_run(runs / "one"), [True] * 12, list_name="train")
+    records = read_runs([runs])
+    assert group_runs(records) == []
+    assert left_out(records) == [f"one: not evaluated; python -m adapt.evaluate {runs}/one"]
 
 
 def test_seeds_that_agree_to_the_digit_have_no_interval(runs):

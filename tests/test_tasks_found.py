@@ -201,6 +201,42 @@ def test_a_training_list_that_is_found_is_not_passed_over(tmp_path):
         make_task(DataConfig(videos=own, shots=2), seed=0)
 
 
+def test_lists_that_are_given_are_not_mixed_with_those_that_lie_there(tmp_path):
+    own = make_own(tmp_path)
+    for part, numbers in (("train", range(8)), ("test", range(8, 10))):
+        rows = {c: [f"{c}/clip_{c}_{i}.mp4,{c}" for i in numbers] for c in ("kick", "hug", "bow")}
+        write(own / f"{part}.csv", "path,class", *sum(rows.values(), []))
+        write(tmp_path / f"{part}.csv", "path,class", *rows["kick"], *rows["hug"])
+    lists = {f"{part}_list": tmp_path / f"{part}.csv" for part in ("train", "test")}
+    task = make_task(DataConfig(videos=own, shots=2, **lists), seed=0)
+    assert task.train.class_names == ("hug", "kick")
+
+
+def test_classes_that_differ_in_a_mark_are_two(tmp_path):
+    names = [f"{c}/{i}_{c}.mp4" for c in ("1.5", "15", "zoo") for i in range(5)]
+    with pytest.raises(UserError, match="'1.5' and '15' of 'train' have one readable name"):
+        make_task(DataConfig(videos=touch(tmp_path / "v", names), shots=2), seed=0)
+
+
+def test_of_folders_in_one_another_the_outer_is_the_class(tmp_path):
+    names = [
+        f"{c}/{cam}/{c}{i}.mp4" for c, cam in (("run", "c1"), ("walk", "c2")) for i in range(3)
+    ]
+    rows = [f"{name} {int(name.startswith('walk'))}" for name in names]
+    config = DataConfig(
+        videos=touch(tmp_path / "v", names), dataset="own", shots=1,
+        train_list=write(tmp_path / "a.txt", *rows[:2], *rows[3:5]),
+        test_list=write(tmp_path / "b.txt", rows[2], rows[5]),
+    )  # fmt: skip
+    assert make_task(config, seed=0).train.class_names == ("run", "walk")
+
+
+def test_replacements_of_kinetics_are_found(tmp_path):
+    names = ["train/abseiling/a.mp4", "replacement_for_corrupted_k400/b.mp4"]
+    index = VideoIndex(touch(tmp_path / "v", names))
+    assert index.find("abseiling/b.mp4") == index.folder / names[1]
+
+
 def test_a_name_beside_a_number_is_what_counts(tmp_path):
     folder = touch(tmp_path / "v", [f"flat/a{i}.mp4" for i in range(4)])
     rows = [f"a{i}.mp4,{i % 2},{('open', 'close')[i % 2]}" for i in range(4)]

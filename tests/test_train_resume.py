@@ -98,7 +98,11 @@ def test_a_run_stopped_in_its_last_evaluation_takes_what_is_done(world, capsys):
     before = path.read_bytes()
     stop(world.run("evaluated"))
     assert main(["--resume", str(world.run("evaluated"))]) == 0
-    assert f"test: taken from {path}" in capsys.readouterr().out
+    assert f"test: taken from {path} (not evaluated again)" in capsys.readouterr().out
+    assert path.read_bytes() == before
+    stop(world.run("evaluated"))
+    path.write_bytes(before[:-9])  # damaged: written anew
+    assert main(["--resume", str(world.run("evaluated"))]) == 0
     assert path.read_bytes() == before
     assert open_run(world.run("evaluated")).status == "finished"
 
@@ -117,7 +121,7 @@ def test_a_run_does_not_go_on_while_its_videos_are_away(tmp_path, capsys, monkey
     assert said in error
     assert "bring the folder back, or say with --videos where it is now" in error
     assert not (world.run("away") / "bad_videos.jsonl").exists()
-    assert evaluate([str(world.run("through")), "--force"]) == 1
+    assert evaluate([str(world.run("through")), "--force", "--device", "cpu"]) == 1
     assert "6 of 6 videos of 'test' are not there any more" in capsys.readouterr().err
     away.rename(world.videos)
     assert main(["--resume", str(world.run("away"))]) == 0
