@@ -18,6 +18,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from describe.errors import UserError
+from describe.terminal import show
 
 Value = TypeVar("Value")
 
@@ -90,6 +91,11 @@ class Processes:
             return
         met = self.gather([] if error is None else [str(error)])
         raise UserError(next(text for texts in met for text in texts))
+
+    def show(self, line: str) -> None:
+        """Print a line of results; the first process does it for all."""
+        if self.is_main:
+            show(line, flush=True)
 
     def wait(self) -> None:
         """Wait until all processes are here."""

@@ -18,7 +18,8 @@ from adapt.evaluate_stored import stored_scores
 from adapt.evaluate_table import results_table
 from adapt.results import Average, Protocol, Result, read_result, result_name, write_result
 from adapt.run_folder import RESULTS, TRAINING_LISTS, Run, Which, open_run
-from adapt.splits import count_gone, gone_text
+from adapt.split_locate import missing_text
+from adapt.splits import common_folder, gone_from
 from describe.errors import UserError
 from describe.terminal import run_command, show
 
@@ -200,17 +201,16 @@ def _evaluate(
     if config.list is not None and not config.force:
         _refuse_other_list(base, videos)
 
-    def say(line: str) -> None:
-        if processes.is_main:
-            show(line, flush=True)
-
     scores = None
     if not config.force:
-        scores = stored_scores(base, videos, views, identity, say, again="; --force does")
+        scores = stored_scores(
+            base, videos, views, identity, processes.show, again="; --force does"
+        )
     if scores is None:
-        gone = sum(count_gone(videos.videos).values())
-        if gone > config.load.allowed_bad_videos(len(videos)):
-            raise UserError(f"{gone_text(videos)}; say with --videos where they are now")
+        gone = gone_from(videos)
+        if len(gone) > config.load.allowed_bad_videos(len(videos)):
+            text = missing_text(gone, len(videos), videos.name, common_folder(videos))
+            raise UserError(f"{text}; say with --videos where they are now")
         scores = evaluate_list(
             model, videos, views, config.load, device=model.backbone.temp.device,
             precision=identity.precision, rank=processes.rank, world_size=processes.world_size,

@@ -27,7 +27,7 @@ class Quarantine:
 
     def __init__(self, path: Path | None, allowed: int, names: frozenset[str]) -> None:
         self._path, self._allowed, self._names = path, allowed, names
-        self._reasons = {n: r for n, r in _read(path).items() if n in names}
+        self._reasons = self._written()
         self.check(self._reasons)
 
     def __contains__(self, name: str) -> bool:
@@ -59,7 +59,7 @@ class Quarantine:
         Raises:
             UserError: All of them are too many.
         """
-        self.check({n: r for n, r in _read(self._path).items() if n in self._names})
+        self.check(self._reasons | self._written())
 
     def check(self, reasons: Mapping[str, str]) -> None:
         """Refuse more bad videos than are allowed.
@@ -75,13 +75,15 @@ class Quarantine:
         bad = list(reasons.items())
         each = "; ".join(f"{escape(name)} ({escape(reason)})" for name, reason in bad[:_SHOWN])
         rest = "" if len(bad) <= _SHOWN else f"; and {len(bad) - _SHOWN} more"
-        written = _read(self._path).keys() & reasons.keys()
         again = f"; to have them tried again, take their lines out of {self._path}"
-        where = again if written else ""
+        where = again if self._written().keys() & reasons.keys() else ""
         raise UserError(
             f"{len(bad)} of {len(self._names)} videos cannot be read, and --max-bad-videos allows "
             f"{self._allowed}: {each}{rest}{where}"
         )
+
+    def _written(self) -> dict[str, str]:
+        return {name: why for name, why in _read(self._path).items() if name in self._names}
 
 
 def _read(path: Path | None) -> dict[str, str]:

@@ -49,7 +49,7 @@ class Prediction:
 
 
 def predict(config: PredictConfig) -> Iterator[Prediction]:
-    """Name the actions in each video, as they are found: those that cannot be read come first.
+    """Name the actions in each video, as they are found; files that are not there come first.
 
     Raises:
         UserError: There is no such run, or no video at all.

@@ -14,7 +14,7 @@ from typing import Any
 
 from adapt.split_index import VideoIndex
 from adapt.split_locate import missing_text, relocate
-from adapt.splits import Video, VideoList
+from adapt.splits import Video, VideoList, common_folder
 from describe.classes import ActionClass, ClassList
 from describe.errors import UserError
 
@@ -29,7 +29,7 @@ def write_list(videos: VideoList, path: Path) -> None:
     Raises:
         UserError: The file cannot be written.
     """
-    folder = _common_folder(videos)
+    folder = common_folder(videos) if len(videos) else None
     text = io.StringIO(newline="")
     text.write("# " + json.dumps(_head(videos, folder)) + "\n")
     writer = csv.writer(text, lineterminator="\n")
@@ -109,12 +109,6 @@ def _head(videos: VideoList, folder: Path | None) -> dict[str, Any]:
             for c in videos.classes
         ],
     }
-
-
-def _common_folder(videos: VideoList) -> Path | None:
-    """Return the deepest folder that all files are below, as an absolute path."""
-    folders = {os.path.abspath(video.path.parent) for video in videos.videos}
-    return Path(os.path.commonpath(folders)) if folders else None
 
 
 def _lines(path: Path) -> list[str]:

@@ -6,6 +6,7 @@ whether two runs saw the same, wherever the files lie.
 
 import hashlib
 import json
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -30,8 +31,6 @@ PARTS = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 _OF_FILES = re.compile(r"videos?|clips?|set|split|data|\d+(?:p|px)?")
-
-_CLASSES_NAMED = 4
 
 # Clips that were cut from one recording carry its name: v_Archery_g07_c03, 0wR5jVB-WPk_000417_...
 _UCF_GROUP = re.compile(r"(v_.+_g\d+)_c\d+", re.IGNORECASE)
@@ -129,23 +128,14 @@ class VideoList:
         )
 
 
-def count_gone(videos: Iterable[Video]) -> dict[str, int]:
-    """Count by class the videos whose files are not there, most first."""
-    return dict(Counter(v.class_name for v in videos if not v.path.exists()).most_common())
+def common_folder(videos: VideoList) -> Path:
+    """Return the deepest folder that all files of a list are below, as an absolute path."""
+    return Path(os.path.commonpath({os.path.abspath(v.path.parent) for v in videos.videos}))
 
 
-def gone_text(videos: VideoList) -> str:
-    """Return one line on the videos whose files are not there; empty where all are."""
-    gone = count_gone(videos.videos)
-    if not gone:
-        return ""
-    most = ", ".join(f"{name} {count}" for name, count in list(gone.items())[:_CLASSES_NAMED])
-    more = f", ... ({len(gone)} classes)" if len(gone) > _CLASSES_NAMED else ""
-    first = next(v.path for v in videos.videos if not v.path.exists())
-    return (
-        f"{sum(gone.values())} of {len(videos)} videos of {videos.name!r} are not there any more: "
-        f"{most}{more}; first {first}"
-    )
+def gone_from(videos: VideoList) -> list[Video]:
+    """Return the videos whose files are not there any more."""
+    return [video for video in videos.videos if not video.path.exists()]
 
 
 def _seconds(video: Video) -> tuple[float | None, ...]:

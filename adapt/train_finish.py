@@ -1,7 +1,6 @@
 """The end of a run: the adapter is saved, the lists are evaluated, and a small table is printed."""
 
 from contextlib import suppress
-from functools import partial
 
 from adapt.adapted import AdaptedModel
 from adapt.adapter_file import save_adapter
@@ -66,9 +65,8 @@ def _evaluate(plan: Plan, model: AdaptedModel, evaluated: Evaluated, videos: Vid
     scores = None
     if plan.config.resume is not None:  # it may have been stopped after this list
         path = plan.folder / RESULTS / f"{result_name(videos.name, evaluated.selection)}.json"
-        say = partial(show, flush=True) if is_main else _say_nothing
         with suppress(UserError):  # a damaged one is written anew
-            scores = stored_scores(path, videos, views, evaluated, say)
+            scores = stored_scores(path, videos, views, evaluated, plan.processes.show)
     plan.processes.wait()  # all have read what is stored before one of them writes
     if scores is None:
         scores = _score(plan, model, videos, views, Counter(videos.name) if is_main else None)
@@ -76,10 +74,6 @@ def _evaluate(plan: Plan, model: AdaptedModel, evaluated: Evaluated, videos: Vid
     if plan.processes.is_main:
         write_result(plan.folder / RESULTS, result, rows)
     return result
-
-
-def _say_nothing(_: str) -> None:
-    """Let the first process speak."""
 
 
 def evaluate_epoch(plan: Plan, model: AdaptedModel, progress: Progress | None = None) -> float:

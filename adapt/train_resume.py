@@ -8,7 +8,8 @@ import torch
 from adapt.data_config import DataConfig
 from adapt.distributed import Processes
 from adapt.run_folder import Run, open_run
-from adapt.splits import gone_text
+from adapt.split_locate import missing_text
+from adapt.splits import common_folder, gone_from
 from adapt.tasks import Task, VideoList
 from adapt.train_backbone import open_backbone
 from adapt.train_config import MACHINE_FIELDS, TrainConfig, changes, flag_of
@@ -70,10 +71,10 @@ def merge(stored: TrainConfig, given: TrainConfig) -> TrainConfig:
 
 def _stored_task(run: Run, config: TrainConfig) -> Task:
     lists = {name: _list_where_it_is(run, name, config.data) for name in run.list_names}
-    gone = next((text for videos in lists.values() if (text := gone_text(videos))), "")
-    if gone:
-        raise UserError(f"{gone}; bring the folder back, or say with --videos where it is now")
     for name, videos in lists.items():
+        if gone := gone_from(videos):
+            text = missing_text(gone, len(videos), name, common_folder(videos))
+            raise UserError(f"{text}; bring the folder back, or say with --videos where it is now")
         _check_unchanged(f"the list {name}", run.manifest["lists"][name]["hash"], videos.hash)
     others = [name for name in lists if name not in ("train", "held_out")]
     return Task(

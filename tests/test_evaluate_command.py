@@ -67,7 +67,7 @@ def test_what_was_evaluated_is_not_evaluated_again_and_that_is_said(run, capsys)
     assert evaluate(run) == 0
     assert "test: taken from" in capsys.readouterr().out
     assert evaluate(run, "--force") == 1
-    assert "9 of 9 videos of 'test' are not there any more" in capsys.readouterr().err
+    assert "9 of 9 videos of test are not below " in capsys.readouterr().err
 
 
 def test_other_views_and_precisions_are_kept_beside_the_runs_own(run, capsys):

@@ -1,6 +1,7 @@
 """Which file a list means, which list is meant, and which classes: no silent second best."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,19 @@ def test_a_list_of_videos_that_were_moved_never_takes_another_class(tmp_path):
     (moved / gone.path.relative_to(tmp_path / "v")).unlink()
     with pytest.raises(UserError, match=rf"1 of {len(test)} videos of test.csv are .*: kick 1; "):
         read_list(tmp_path / "test.csv", moved)
+
+
+def test_two_videos_of_a_list_that_are_one_file_now_are_refused(tmp_path):
+    names = [f"{c}/{c}_{i}.mp4" for c in ("kick", "hug") for i in range(5)]
+    task = make_task(DataConfig(videos=touch(tmp_path / "v", names), shots=2), seed=0)
+    kicks = [video for video in task.train.videos if video.class_name == "kick"]
+    kept = [
+        replace(video, name=f"{place}/one.mp4") for place, video in zip("ab", kicks, strict=True)
+    ]
+    write_list(task.train.with_videos(kept), tmp_path / "train.csv")
+    moved = touch(tmp_path / "moved", ["one.mp4"])
+    with pytest.raises(UserError, match=r"'b/one.mp4' and 'a/one.mp4' are one file: .*one.mp4"):
+        read_list(tmp_path / "train.csv", moved)
 
 
 @pytest.mark.parametrize(

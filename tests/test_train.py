@@ -18,6 +18,7 @@ from adapt.evaluate_list import evaluate_list
 from adapt.loader import TrainLoader
 from adapt.losses import class_logits
 from adapt.miniature_descriptions import write_descriptions as write_miniature_descriptions
+from adapt.prefix_cache import PrefixCache
 from adapt.results import read_result
 from adapt.run_folder import open_run
 from adapt.schedule import Schedule
@@ -227,6 +228,32 @@ def test_without_tensorboard_a_run_is_a_run_all_the_same(world, monkeypatch):
     assert not (world.run("no-board") / "tensorboard").exists()
     assert main(world.flags("--epochs", 1, "--no-tensorboard", name="unwanted")) == 0
     assert not (world.run("unwanted") / "tensorboard").exists()
+
+
+def test_a_folder_for_tensorboard_that_cannot_be_written_is_one_line(world, capsys):
+    path = world.run("in-the-way") / "tensorboard"
+    path.parent.mkdir(parents=True)
+    path.write_text("a file")
+    assert main(world.flags("--epochs", 1, name="in-the-way")) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"adapt.train: cannot write {path}: ")
+    assert error.count("\n") == 1
+
+
+def test_a_prefix_that_goes_within_an_epoch_is_one_line(world, capsys, monkeypatch):
+    flags = ("--no-augment", "--start-block", 3, "--epochs", 1)
+    flags += ("--prefix-cache", world.folder / "going")
+    assert main(world.flags(*flags, name="there")) == 0
+
+    def holds_until_asked(cache, key):
+        cache._path(key).unlink(missing_ok=True)
+        return True
+
+    monkeypatch.setattr(PrefixCache, "holds", holds_until_asked)
+    assert main(world.flags(*flags, name="going")) == 1
+    assert capsys.readouterr().err == (
+        "adapt.train: what --prefix-cache kept of a video has gone; go on with --resume\n"
+    )
 
 
 @pytest.mark.parametrize("flags", [["--accumulate", 3], ["--recompute"]])
